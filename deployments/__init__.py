@@ -1,0 +1,1 @@
+"""Where Watchkeeper runs, what it looks after, and the `watchkeeper` command."""

@@ -1,0 +1,354 @@
+"""The `watchkeeper` command. Each command imports what it needs when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployments.console import Exit, fail, progress, say_json, told
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+lab_option = click.option("--lab", is_flag=True, help="Reach the embedded lab instead of the real systems.")
+state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="WATCHKEEPER_STATE",
+    default=Path(".watchkeeper"),
+    show_default=True,
+    help="Folder for all that Watchkeeper keeps on this machine.",
+)
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_example("watchkeeper check apex --lab", "watchkeeper up", "watchkeeper run health-check apex --follow"),
+)
+@click.version_option(package_name="watchkeeper")
+def main() -> None:
+    """Runbooks that run themselves.
+
+    Exit codes: 0 fine, 1 findings, 2 could not run.
+    """
+
+
+@main.command(
+    epilog=_example("watchkeeper validate deployments/platforms/*.yaml", "watchkeeper validate a.yaml --secrets --json")
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--secrets", is_flag=True, help="Resolve every reference too, and name those that cannot be.")
+@lab_option
+@state_option
+@json_option
+def validate(files: tuple[Path, ...], *, secrets: bool, lab: bool, state: Path, as_json: bool) -> None:
+    """Check platform specs: syntax, keys, units, names, and with --secrets every reference."""
+    from deployments.validate import validate as find_problems
+
+    with told(as_json=as_json):
+        problems = find_problems(files, secrets=secrets, resolver=_access(state, lab=lab).resolver)
+    if as_json:
+        say_json({"files": [str(file) for file in files], "problems": [vars(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            click.echo(str(problem))
+        good = len(files) - len({problem.file for problem in problems})
+        click.secho(f"{good} of {len(files)} specs are fine", fg="red" if problems else "green", err=True)
+    raise click.exceptions.Exit(Exit.FINDINGS if problems else Exit.FINE)
+
+
+@main.command(epilog=_example("watchkeeper schema > platform.schema.json", "watchkeeper schema --write"))
+@click.option("--write", is_flag=True, help="Write it beside the specs, with the pages made from it.")
+@json_option
+def schema(*, write: bool, as_json: bool) -> None:
+    """Print the JSON Schema of a platform spec, for editor completion."""
+    from deployments.schema import platform_schema, write_all
+
+    if write:
+        written = write_all(main)
+        if as_json:
+            say_json({"written": [str(path) for path in written]})
+        else:
+            click.echo("\n".join(map(str, written)))
+        return
+    say_json(platform_schema())
+
+
+@main.command(epilog=_example("watchkeeper platforms", "watchkeeper platforms --json"))
+@json_option
+def platforms(*, as_json: bool) -> None:
+    """List the platforms that are looked after."""
+    from tasks.platforms import load, platform_names
+
+    with told(as_json=as_json):
+        specs = [load(name) for name in platform_names()]
+    if as_json:
+        say_json(
+            [
+                {"platform": s.platform, "title": s.title, "systems": {n: v.kind for n, v in s.systems.items()}}
+                for s in specs
+            ]
+        )
+        return
+    for spec in specs:
+        click.echo(f"{spec.platform:<14} {spec.title:<28} {len(spec.systems):>3} systems   {spec.slack.channel}")
+
+
+@main.command(epilog=_example("watchkeeper kinds", "watchkeeper kinds postgres"))
+@click.argument("name", required=False)
+@json_option
+def kinds(name: str | None, *, as_json: bool) -> None:
+    """List the kinds of systems, or what one kind measures."""
+    from tasks.systems import kinds as all_kinds
+
+    found = all_kinds()
+    if name is not None and name not in found:
+        fail(f"{name!r} is no kind; there are {', '.join(found)}", as_json=as_json)
+    chosen = found if name is None else {name: found[name]}
+    if as_json:
+        say_json(
+            {
+                kind.name: [
+                    {"name": m.name, "unit": m.unit, "help": m.help, "worse": m.worse}
+                    for m in kind.spec.CATALOG.values()
+                ]
+                for kind in chosen.values()
+            }
+        )
+        return
+    for kind in chosen.values():
+        measured = "" if kind.can("probe") else "   (not measured yet)"
+        click.secho(f"{kind.name}{measured}", bold=True)
+        if name is not None:
+            for measure in kind.spec.CATALOG.values():
+                click.echo(f"  {measure.name:<22} {measure.unit:<12} {measure.help}")
+
+
+@main.command(epilog=_example("watchkeeper check apex", "watchkeeper check apex --lab --system cache --json"))
+@click.argument("platform")
+@click.option("--system", "systems", multiple=True, metavar="NAME", help="Only this system; may be repeated.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML file too.")
+@lab_option
+@state_option
+@json_option
+def check(platform: str, systems: tuple[str, ...], *, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
+    """Check a platform now, without Prefect or any server.
+
+    PLATFORM is a name that `watchkeeper platforms` lists, or the path of a spec.
+    """
+    from deployments.check import check_now
+    from deployments.watching import Watcher
+
+    watcher = Watcher(quiet=as_json)
+    with told(as_json=as_json):
+        report = check_now(platform, systems, _settings(state, lab=lab), began=watcher.began, told=watcher.told)
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+    else:
+        watcher.ended(report)
+    if html is not None:
+        from tasks.reports.html import render
+
+        html.write_text(render(report, watcher.platform), encoding="utf-8")
+    raise click.exceptions.Exit(Exit.FINDINGS if report.problems or report.verdict != "passed" else Exit.FINE)
+
+
+@main.command(
+    epilog=_example(
+        "watchkeeper run health-check apex --follow", "watchkeeper run health-check apex --set systems=cache"
+    )
+)
+@click.argument("flow")
+@click.argument("platform")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A parameter; VALUE is JSON or text.")
+@click.option("--follow", is_flag=True, help="Show the run's state and logs until it ends; exit as it did.")
+@state_option
+@json_option
+def run(flow: str, platform: str, *, assignments: tuple[str, ...], follow: bool, state: Path, as_json: bool) -> None:
+    """Start a deployment through the Prefect API."""
+    from deployments.runs import parameters, start
+
+    with told(as_json=as_json):
+        outcome = start(
+            flow,
+            platform,
+            parameters(assignments),
+            settings=_settings(state),
+            follow=follow,
+            progress=progress(quiet=as_json),
+        )
+    if as_json:
+        say_json(outcome.as_dict())
+    else:
+        click.echo(outcome.text)
+    raise click.exceptions.Exit(outcome.exit_code)
+
+
+@main.command(epilog=_example("watchkeeper up", "watchkeeper up --no-lab"))
+@click.option(
+    "--lab/--no-lab", default=True, show_default=True, help="Whether the worker looks after the embedded lab."
+)
+@state_option
+@json_option
+def up(*, lab: bool, state: Path, as_json: bool) -> None:
+    """Start the Prefect server, a worker, the deployments and the lab; print the addresses."""
+    from deployments import stack
+
+    with told(as_json=as_json):
+        status_ = stack.up(state, lab=lab, progress=progress(quiet=as_json))
+    _show(status_, as_json=as_json)
+
+
+@main.command(epilog=_example("watchkeeper down"))
+@state_option
+@json_option
+def down(*, state: Path, as_json: bool) -> None:
+    """End all that `watchkeeper up` started."""
+    from deployments import stack
+
+    with told(as_json=as_json):
+        ended = stack.down(state)
+    if as_json:
+        say_json({"ended": ended})
+    else:
+        click.echo("ended" if ended else "nothing was up")
+
+
+@main.command(epilog=_example("watchkeeper status", "watchkeeper status --json"))
+@state_option
+@json_option
+def status(*, state: Path, as_json: bool) -> None:
+    """Show what is up, and where."""
+    from deployments import stack
+
+    with told(as_json=as_json):
+        _show(stack.status(state), as_json=as_json)
+
+
+@main.command(epilog=_example("watchkeeper demo", "watchkeeper demo --keep"))
+@click.option("--keep", is_flag=True, help="Leave everything up at the end.")
+@state_option
+@json_option
+def demo(*, keep: bool, state: Path, as_json: bool) -> None:
+    """Start everything on the embedded lab, check five platforms, and show their reports."""
+    from deployments.demo import as_expected, demonstrate, show
+
+    with told(as_json=as_json):
+        shown = demonstrate(state, keep=keep, progress=progress(quiet=as_json))
+    if as_json:
+        say_json(shown.as_dict())
+    else:
+        show(shown, kept=keep)
+    raise click.exceptions.Exit(Exit.FINE if as_expected(shown) else Exit.FINDINGS)
+
+
+@main.group(
+    epilog=_example("watchkeeper lab up apex", "watchkeeper lab break apex/cache stopped", "watchkeeper lab down")
+)
+def lab() -> None:
+    """The embedded lab: real servers on loopback, to try everything on."""
+
+
+@lab.command("up", epilog=_example("watchkeeper lab up", "watchkeeper lab up apex stario"))
+@click.argument("platforms", nargs=-1)
+@state_option
+@json_option
+def lab_up(platforms: tuple[str, ...], *, state: Path, as_json: bool) -> None:
+    """Start the lab for these platforms; all by default."""
+    from deployments import lab as the_lab
+
+    with told(as_json=as_json):
+        status_ = the_lab.up(list(platforms), state / "lab", progress=progress(quiet=as_json))
+    _show(status_, as_json=as_json)
+
+
+@lab.command("down", epilog=_example("watchkeeper lab down"))
+@state_option
+@json_option
+def lab_down(*, state: Path, as_json: bool) -> None:
+    """End the lab."""
+    from deployments import lab as the_lab
+
+    with told(as_json=as_json):
+        ended = the_lab.down(state / "lab")
+    if as_json:
+        say_json({"ended": ended})
+    else:
+        click.echo("the lab has ended" if ended else "the lab was not up")
+
+
+@lab.command("status", epilog=_example("watchkeeper lab status --json"))
+@state_option
+@json_option
+def lab_status(*, state: Path, as_json: bool) -> None:
+    """Show the lab's servers, addresses and faults."""
+    from deployments import lab as the_lab
+
+    with told(as_json=as_json):
+        _show(the_lab.status(state / "lab"), as_json=as_json)
+
+
+@lab.command("faults", epilog=_example("watchkeeper lab faults"))
+@json_option
+def lab_faults(*, as_json: bool) -> None:
+    """List the faults that the lab can make, by kind of system."""
+    from deployments import lab as the_lab
+
+    found = the_lab.faults()
+    if as_json:
+        say_json(found)
+        return
+    for kind, by_name in found.items():
+        click.secho(kind, bold=True)
+        for name, help_text in by_name.items():
+            click.echo(f"  {name:<18} {help_text}")
+
+
+@lab.command("break", epilog=_example("watchkeeper lab break apex/cache stopped", "watchkeeper lab faults"))
+@click.argument("target", metavar="PLATFORM/SYSTEM")
+@click.argument("fault")
+@state_option
+@json_option
+def lab_break(target: str, fault: str, *, state: Path, as_json: bool) -> None:
+    """Break a system of the lab for real, until it is mended."""
+    from deployments import lab as the_lab
+
+    with told(as_json=as_json):
+        the_lab.break_(state / "lab", target, fault)
+    say_json({"target": target, "fault": fault}) if as_json else click.echo(f"{target} is now {fault}")
+
+
+@lab.command("mend", epilog=_example("watchkeeper lab mend apex/cache", "watchkeeper lab mend"))
+@click.argument("target", metavar="[PLATFORM/SYSTEM]", required=False)
+@state_option
+@json_option
+def lab_mend(target: str | None, *, state: Path, as_json: bool) -> None:
+    """Mend one system of the lab, or all."""
+    from deployments import lab as the_lab
+
+    with told(as_json=as_json):
+        mended = the_lab.mend(state / "lab", target)
+    say_json({"mended": mended}) if as_json else click.echo(f"mended: {', '.join(mended) or 'nothing was broken'}")
+
+
+def _show(status_: Any, *, as_json: bool) -> None:
+    if as_json:
+        say_json(status_.as_dict())
+    else:
+        click.echo(status_.text)
+
+
+def _settings(state: Path, *, lab: bool = False) -> Any:
+    from tasks.core.settings import Settings
+
+    return Settings(state=state, lab=state / "lab") if lab else Settings(state=state)
+
+
+def _access(state: Path, *, lab: bool) -> Any:
+    from tasks.platforms import access
+
+    return access(_settings(state, lab=lab))

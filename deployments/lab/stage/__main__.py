@@ -1,0 +1,27 @@
+"""`python -m deployments.lab.stage --config FILE.json`: play the services until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import threading
+from pathlib import Path
+
+from deployments.lab.stage.stage import Stage
+from deployments.lab.stage.stores import warm_up
+
+
+def main() -> None:
+    """Read the configuration and serve."""
+    parser = argparse.ArgumentParser(description="The platforms' HTTP services on loopback.")
+    parser.add_argument("--config", type=Path, required=True, help="JSON: environment, services, tls, control")
+    stage = Stage(json.loads(parser.parse_args().config.read_text(encoding="utf-8")))
+    signal.signal(signal.SIGTERM, lambda *_: stage.stop())
+    signal.signal(signal.SIGINT, lambda *_: stage.stop())
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    stage.run()
+
+
+if __name__ == "__main__":
+    main()

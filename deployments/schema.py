@@ -1,0 +1,44 @@
+"""What is made from the models and the commands: JSON Schemas for editors and machines, and two pages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployments.commands_page import commands_page
+from deployments.spec_page import json_schema, spec_page
+from tasks.reports.schema import report_schema
+from tasks.systems import platform_model
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "deployments" / "platforms" / "platform.schema.json"
+PAGE = ROOT / "docs" / "platform-spec.md"
+COMMANDS = ROOT / "docs" / "commands.md"
+REPORT = ROOT / "docs" / "report.schema.json"
+
+
+def platform_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a platform's spec, in the keys that a file uses."""
+    schema = json_schema(platform_model())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def generated(commands: click.Group) -> dict[Path, str]:
+    """Return the text of every file that is made from the models and the commands, by its path."""
+    return {
+        SCHEMA: json.dumps(platform_schema(), indent=2, ensure_ascii=False) + "\n",
+        PAGE: spec_page(),
+        COMMANDS: commands_page(commands),
+        REPORT: report_schema(),
+    }
+
+
+def write_all(commands: click.Group) -> list[Path]:
+    """Write every file that is made, and return the paths."""
+    files = generated(commands)
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    return list(files)

@@ -1,0 +1,215 @@
+"""Talking to a Kubernetes API server by the official client: bounded answers, and one table of its failures."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import yaml
+from kubernetes import config
+from kubernetes.client import ApiClient, ApiException, Configuration
+from kubernetes.config.config_exception import ConfigException
+from urllib3 import exceptions
+
+from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, Unreachable, WatchkeeperError
+
+Object = dict[str, Any]
+
+PAGE = 500
+_CHUNK = 1 << 16
+_LARGEST_ANSWER = 64 << 20
+_LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cluster is to be found.
+
+    Attributes:
+        kubeconfig: A path, or the text of a kubeconfig; None inside a cluster.
+        context: The kubeconfig's context; None for its current one.
+        ca_bundle: A PEM file to trust where the kubeconfig names no authority.
+        seconds: How long one request may take, and all of them together.
+    """
+
+    kubeconfig: str | None
+    context: str | None
+    ca_bundle: Path | None
+    seconds: float
+
+
+class Connection:
+    """Reads from one API server. Blocks; each request ends within the place's time.
+
+    Attributes:
+        seen: Lists that several parts of one check need, by their path.
+
+    Raises:
+        ConfigError: The kubeconfig is missing, is none, or has no such context.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.seen: dict[str, list[Object]] = {}
+        self._end = monotonic() + place.seconds
+        self._client: Any = ApiClient(_configuration(place))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def get(self, path: str, **query: str) -> Object:
+        """Return the answer to a GET.
+
+        Raises:
+            Unreachable: No usable answer in time.
+            Denied: 401 or 403.
+            NotOffered: 404: there is no such resource here.
+            Garbled: An answer that is none of the API's.
+        """
+        body = self._asked(path, query, "application/json")
+        try:
+            document = json.loads(body)
+        except ValueError as error:
+            raise translated(error) from error
+        if not isinstance(document, dict):
+            raise Garbled("the answer is no object")
+        return document
+
+    def text(self, path: str, most: int, **query: str) -> bytes:
+        """Return at most so many bytes of the text that answers a GET: a log.
+
+        Raises:
+            Unreachable: No usable answer in time.
+            Denied: 401 or 403.
+            NotOffered: 404: there is no such resource here.
+            Garbled: An answer that is none of the API's.
+        """
+        return self._asked(path, query, "*/*", most)
+
+    def _asked(self, path: str, query: dict[str, str], accept: str, most: int | None = None) -> bytes:
+        left = self._end - monotonic()
+        if left <= 0:
+            raise Unreachable("it did not answer in time")
+        try:
+            return self._read(path, query, left, accept, most)
+        except Exception as error:
+            raise translated(error) from error
+
+    def pages(self, path: str, **query: str) -> Iterator[Object]:
+        """Yield the items of a list, asking for one page after the other."""
+        token = ""
+        while True:
+            more = {"continue": token} if token else {}
+            answer = self.get(path, limit=str(PAGE), **query, **more)
+            items, meta = answer.get("items"), answer.get("metadata") or {}
+            if not isinstance(items, list) and items is not None:
+                raise Garbled("the answer to a list has no items")
+            yield from items or []
+            token = meta.get("continue") or ""
+            if not token:
+                return
+
+    def _read(self, path: str, query: dict[str, str], left: float, accept: str, most: int | None) -> bytes:
+        request = self._client.param_serialize(
+            method="GET",
+            resource_path=path,
+            query_params=list(query.items()),
+            header_params={"Accept": accept},
+            auth_settings=["BearerToken"],
+        )
+        with closing(self._client.call_api(*request, _request_timeout=left).response) as answer:
+            body = self._bounded(answer, most)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise refused(answer.status, body)
+        return body
+
+    def _bounded(self, answer: Any, most: int | None) -> bytes:
+        """Read a body to its end, or to where the caller has enough."""
+        body = bytearray()
+        for chunk in answer.stream(_CHUNK):
+            body += chunk
+            if most is not None and len(body) > most:
+                return bytes(body[:most])
+            if len(body) > _LARGEST_ANSWER:
+                raise Garbled("the answer does not end")
+            if monotonic() > self._end:
+                raise Unreachable("its answer did not end in time")
+        return bytes(body)
+
+
+def _configuration(place: Place) -> Any:
+    loading: Any = config
+    found = Configuration()
+    found.retries = False
+    hint = "check the kubeconfig's path, its contexts and its certificates"
+    try:
+        if place.kubeconfig is None:
+            loading.load_incluster_config(client_configuration=found)
+        elif "\n" in place.kubeconfig:
+            content = yaml.safe_load(place.kubeconfig)
+            loading.load_kube_config_from_dict(content, place.context, found, persist_config=False)
+        else:
+            loading.load_kube_config(place.kubeconfig, place.context, found, persist_config=False)
+    except ConfigException as error:
+        raise ConfigError(f"no usable kubeconfig: {error}", hint=hint) from error
+    except (yaml.YAMLError, binascii.Error, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"the kubeconfig cannot be read: {type(error).__name__}", hint=hint) from None
+    if place.ca_bundle is not None and not found.ssl_ca_cert:
+        found.ssl_ca_cert = str(place.ca_bundle)
+    return found
+
+
+def refused(status: int, body: bytes) -> WatchkeeperError:
+    """Make the error of an answer that is no success, from its `Status` body where it has one."""
+    try:
+        document = json.loads(body)
+        message = str(document["message"])[:_LONGEST_MESSAGE]
+    except (ValueError, KeyError, TypeError):
+        message = f"status {status}"
+    match status:
+        case HTTPStatus.UNAUTHORIZED:
+            return Denied("the credentials are refused", hint="renew the token or the certificate of the kubeconfig")
+        case HTTPStatus.FORBIDDEN:
+            return Denied(message, hint="bind the role in tasks/systems/kubernetes/role.yaml")
+        case HTTPStatus.NOT_FOUND:
+            return NotOffered(message)
+        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.GONE:
+            return Unreachable(f"it asks to come back later: {message}")
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Unreachable(f"it answers {status}: {message}")
+        case _:
+            return Garbled(f"it answers {status}: {message}")
+
+
+def translated(error: Exception) -> WatchkeeperError:
+    """Map the client's and its transport's exceptions; what they say may quote a header, so little of it is told."""
+    if isinstance(error, WatchkeeperError):
+        return error
+    if isinstance(error, ApiException) and error.status:
+        return refused(error.status, str(error.body or "").encode())
+    unreachable: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+        ((ApiException, exceptions.SSLError), f"TLS failed: {_last_line(error)}"),
+        ((exceptions.NameResolutionError,), "its host name is not known"),
+        ((exceptions.NewConnectionError,), "the connection is refused"),
+        ((exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError), "it did not answer in time"),
+        ((exceptions.HTTPError, OSError), f"the connection broke: {type(error).__name__}"),
+    )
+    for kinds, message in unreachable:
+        if isinstance(error, kinds):
+            return Unreachable(message)
+    if isinstance(error, ValueError):
+        return Garbled("the answer is no JSON")
+    return Garbled(f"the client failed: {type(error).__name__}")
+
+
+def _last_line(error: Exception) -> str:
+    """Take the reason out of what the client wraps around a failed handshake."""
+    lines = str(getattr(error, "reason", None) or error).strip().splitlines() or [""]
+    return lines[-1][:_LONGEST_MESSAGE]

@@ -1,0 +1,133 @@
+"""The platform: all that one spec file describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field
+
+from tasks.core.model import Model
+from tasks.core.references import Address
+from tasks.core.results import Outcome
+from tasks.core.system import SystemSpec
+from tasks.core.units import Duration, format_duration
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+"""Lower case, digits, dashes: it becomes part of keys and addresses."""
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is no time zone: write an IANA name such as UTC or Europe/Prague")
+    return value
+
+
+class Slack(Model):
+    """Where people are told."""
+
+    channel: str = Field(description="The channel that reports go to, with its `#`, or its id.", pattern=r"^[#CGD].+")
+    incidents: str | None = Field(None, description="The channel for incidents, where the runbook names one.")
+    others: tuple[str, ...] = Field((), description="Further channels that the runbook names.")
+
+
+class Contact(Model):
+    """A person or a team, by role."""
+
+    role: str = Field(description="As the runbook says it: `Primary on-call`.")
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    slack: str | None = Field(None, description="A handle such as `@oncall-stylesync`.")
+
+
+class Severity(Model):
+    """One of the runbook's own classes."""
+
+    means: str = Field(description="What the runbook says it is.")
+    respond: Duration | Literal["immediately", "next-day", "next-business-day"] = Field(
+        description="How soon a person must respond."
+    )
+    notify: str | None = Field(
+        None, description="Whom, or when: `immediately`, `on-call`, `business-hours`, `backlog`."
+    )
+    outcome: Literal[Outcome.FAILED, Outcome.WARNED] = Field(
+        Outcome.FAILED, description="Whether a finding of this class fails the check or only warns."
+    )
+
+
+class DefaultSeverity(Model):
+    """The severity of a finding whose limit and system name none."""
+
+    warn: str
+    critical: str
+
+
+class Recovery(Model):
+    """The recovery objectives."""
+
+    rto: Duration = Field(description="Recovery time objective: how long until it works again.")
+    rpo: Duration = Field(description="Recovery point objective: how much recent data may be lost.")
+
+
+class PlatformSpec(Model):
+    """A platform and everything that Watchkeeper looks after in it.
+
+    `tasks.systems` narrows `systems` to the union of all kinds; this base accepts any system.
+    """
+
+    platform: Name = Field(description="The name by which commands and flows call it.")
+    title: str = Field(description="What people call it.")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="IANA time zone for what people read.")
+    slack: Slack
+    status_page: str | None = Field(None, description="Address of the public status page.")
+    contacts: tuple[Contact, ...] = ()
+    escalation: tuple[str, ...] = Field((), description="Who is called after whom.")
+    links: dict[str, Address] = Field(default_factory=dict, description="Dashboards, logs, repositories, by name.")
+    severities: dict[str, Severity] = Field(description="The runbook's own classes, worst first.", min_length=1)
+    default_severity: DefaultSeverity = Field(description="For findings whose limit and system name none.")
+    recovery: Recovery | None = None
+    systems: dict[Name, SystemSpec] = Field(min_length=1, description="What it relies on, by name.")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone for what people read."""
+        return ZoneInfo(self.timezone)
+
+    def references(self) -> Iterator[tuple[tuple[str, ...], str, tuple[str, ...]]]:
+        """Yield each use of a name that must exist: its path, the name, and the names there are."""
+        known, systems = tuple(self.severities), tuple(self.systems)
+        yield ("default_severity", "warn"), self.default_severity.warn, known
+        yield ("default_severity", "critical"), self.default_severity.critical, known
+        for name, system in self.systems.items():
+            for path, severity in system.severities():
+                yield ("systems", name, *path), severity, known
+            for path, parent, kinds in system.uses():
+                fitting = (other for other in systems if not kinds or self.systems[other].kind in kinds)
+                yield ("systems", name, *path), parent, tuple(other for other in fitting if other != name)
+
+    def cycle(self) -> tuple[str, ...]:
+        """Return a circle of `depends_on`, or nothing."""
+        done: set[str] = set()
+
+        def walk(name: str, trail: tuple[str, ...]) -> tuple[str, ...]:
+            if name in trail:
+                return (*trail[trail.index(name) :], name)
+            if name in done or name not in self.systems:
+                return ()
+            for parent in self.systems[name].depends_on:
+                if found := walk(parent, (*trail, name)):
+                    return found
+            done.add(name)
+            return ()
+
+        return next((found for name in self.systems if (found := walk(name, ()))), ())
+
+    def response_time(self, severity: str) -> str:
+        """Say how soon a person must respond, for a person."""
+        respond: Any = self.severities[severity].respond
+        if isinstance(respond, timedelta):
+            return f"within {format_duration(respond.total_seconds())}"
+        return str(respond).replace("-", " ")

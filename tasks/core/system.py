@@ -1,0 +1,104 @@
+"""The base of every kind's spec, and what a probe is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Protocol
+
+from pydantic import Field
+
+from tasks.core.limits import REACHABLE, Catalog, Limit, Measure
+from tasks.core.model import Model
+from tasks.core.references import Resolver
+from tasks.core.results import Measurement, Reading
+from tasks.core.units import Duration
+
+
+class Use(NamedTuple):
+    """One system's need of another.
+
+    Attributes:
+        path: Where inside the system it is said.
+        name: The other system.
+        kinds: The kinds that it may be of; any where empty.
+    """
+
+    path: tuple[str, ...]
+    name: str
+    kinds: tuple[str, ...] = ()
+
+
+class SystemSpec(Model):
+    """One thing that a platform relies on. Each kind extends it in `tasks/systems/<kind>/spec.py`."""
+
+    CATALOG: ClassVar[Catalog] = Catalog()
+
+    kind: str
+    title: str | None = Field(None, description="What people call it; the system's name by default.")
+    severity: str | None = Field(None, description="The platform's severity when it fails; limits may say otherwise.")
+    depends_on: tuple[str, ...] = Field((), description="Systems of this platform that it cannot work without.")
+    timeout: Duration = Field(
+        timedelta(seconds=10), gt=timedelta(0), description="The whole check of this system may take this long."
+    )
+    limits: dict[str, Limit] = Field(default_factory=dict, description="Bounds on measurements, by name.")
+
+    def measure(self, measurement: Measurement) -> Measure:
+        """Return the catalog's entry for a measurement."""
+        return REACHABLE if measurement.name == REACHABLE.name else self.CATALOG[measurement.name]
+
+    def limit(self, measurement: Measurement) -> Limit | None:
+        """Return what holds for a measurement, or None where it only informs. Kinds with subjects extend it."""
+        default = self.measure(measurement).limit
+        given = self.limits.get(measurement.name)
+        return given.over(default) if given is not None else default
+
+    def severities(self) -> list[tuple[tuple[str, ...], str]]:
+        """Name every severity in use with its path inside this system. Kinds with more limits extend it."""
+        named: list[tuple[tuple[str, ...], str]] = [] if self.severity is None else [(("severity",), self.severity)]
+        for name, limit in self.limits.items():
+            named += limit_severities(limit, ("limits", name))
+        return named
+
+    def uses(self) -> tuple[Use, ...]:
+        """Name every other system that this one needs. Kinds may extend it."""
+        return tuple(Use(("depends_on", str(position)), parent) for position, parent in enumerate(self.depends_on))
+
+
+def limit_severities(limit: Limit, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    """Name every severity that a limit uses, with its path."""
+    named = [] if limit.severity is None else [((*path, "severity"), limit.severity)]
+    return named + [((*path, "by_severity", name), name) for name in limit.by_severity]
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a probe is given: how to resolve references, whom to trust, and the time.
+
+    Attributes:
+        resolver: Turns references into values and scrubs them from texts.
+        ca_bundle: A PEM file of certificate authorities to trust instead of the host's, if any.
+        now: The clock; aware, UTC.
+        systems: The other systems of the platform by name, for kinds that live inside another (a queue in a Redis).
+    """
+
+    resolver: Resolver
+    now: Callable[[], datetime]
+    ca_bundle: Path | None = None
+    systems: dict[str, SystemSpec] | None = None
+
+
+class Probe(Protocol):
+    """Measures one system through its real driver.
+
+    It yields what it reads as it reads it, so that a failure in the middle keeps what came before. It judges nothing,
+    retries nothing, changes nothing, and leaves no connection open. It raises `Unreachable` when the system gave no
+    usable answer at first contact, any other `WatchkeeperError` when it cannot tell, and yields a `Gap` for a single
+    measurement that it could not take while the others went on.
+    """
+
+    def __call__(self, spec: SystemSpec, access: Access, /) -> AsyncIterator[Reading]:
+        """Yield the readings of one system."""
+        ...

@@ -1,0 +1,111 @@
+"""One run's look at one platform, from the spec to the report. Without Prefect: flow and command line share it."""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from tasks import platforms
+from tasks.clients.blobs import open_store
+from tasks.clients.report_store import Earlier, ReportStore
+from tasks.core.errors import ConfigError, WatchkeeperError
+from tasks.core.platform import PlatformSpec
+from tasks.core.report import Report, SystemReport, build_report
+from tasks.core.results import Outcome
+from tasks.core.settings import Settings
+from tasks.core.system import Access
+
+
+class Inspection:
+    """What is looked at, what may be used for it, and what was found before.
+
+    A plain class, so that Prefect hands it to tasks as it is and never looks inside.
+
+    Attributes:
+        flow: The flow's name; reports are kept and compared by it.
+        settings: Where things are kept.
+        platform: The spec, or what could be saved of a broken one; then `systems` is empty.
+        access: What probes may use.
+        systems: The names to check, in the spec's order.
+        earlier: The report to compare with.
+        troubles: What is to be told of Watchkeeper itself.
+    """
+
+    def __init__(self, flow: str, platform: PlatformSpec, access: Access, settings: Settings) -> None:
+        self.flow, self.platform, self.access, self.settings = flow, platform, access, settings
+        self.started = access.now()
+        self.suffix = secrets.token_hex(3)
+        self.systems: Sequence[str] = ()
+        self.earlier = Earlier(None)
+        self.troubles: list[SystemReport] = []
+
+    @classmethod
+    def open(cls, flow: str, name: str, systems: Sequence[str], settings: Settings) -> Inspection:
+        """Load a platform and the report before.
+
+        Args:
+            flow: The flow's name.
+            name: A platform's name, or the path of a spec.
+            systems: Only these; all where there are none.
+            settings: Where things are.
+
+        Raises:
+            ConfigError: The spec is broken, there is no such platform or system, or the lab is meant and not up.
+        """
+        access = platforms.access(settings)
+        inspection = cls(flow, platforms.load(name, settings), access, settings)
+        inspection.systems = _chosen(inspection.platform, systems)
+        inspection.earlier = inspection._before()
+        return inspection
+
+    @property
+    def environment(self) -> str:
+        """`lab` where the embedded lab is looked at."""
+        return "production" if self.settings.lab is None else "lab"
+
+    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:
+        """Remember what is to be told of Watchkeeper itself."""
+        at = self.access.now()
+        self.troubles.append(platforms.own_trouble(self.platform, what, error, at, outcome))
+
+    def report(
+        self, found: Sequence[SystemReport], *, scheduled: datetime | None = None, run_url: str | None = None
+    ) -> Report:
+        """Put the report together."""
+        return build_report(
+            self.platform,
+            [*found, *self.troubles],
+            flow=self.flow,
+            started=self.started,
+            finished=self.access.now(),
+            suffix=self.suffix,
+            previous=self.earlier.report,
+            note=self.earlier.note,
+            environment=self.environment,
+            scheduled=scheduled,
+            run_url=run_url,
+        )
+
+    def _before(self) -> Earlier:
+        try:
+            store = report_store(self.settings)
+        except WatchkeeperError as error:
+            return Earlier(None, f"earlier reports cannot be read: {error}")
+        return store.latest(self.platform.platform, self.flow, environment=self.environment, systems=self.systems)
+
+
+def report_store(settings: Settings) -> ReportStore:
+    """Open the store of reports that the settings name."""
+    where = settings.reports or settings.state / "reports"
+    return ReportStore(open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle))
+
+
+def _chosen(platform: PlatformSpec, systems: Sequence[str]) -> Sequence[str]:
+    for name in systems:
+        if name not in platform.systems:
+            close = difflib.get_close_matches(name, platform.systems, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(platform.systems)}"
+            raise ConfigError(f"{platform.platform} has no system {name!r}", hint=hint)
+    return [name for name in platform.systems if not systems or name in systems]

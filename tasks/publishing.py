@@ -1,0 +1,235 @@
+"""Publishing a report: kept, shown in the Prefect UI, told in Slack. None of the three can keep the others from it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from tasks import platforms
+from tasks.checks import slot
+from tasks.clients.blobs import BlobStore, MemoryStore, open_store
+from tasks.clients.outbox import Attachment, Delivery, Message, Outbox, Parcel
+from tasks.clients.slack import Bot, Messenger, Webhook
+from tasks.core.errors import TransientError, WatchkeeperError
+from tasks.core.platform import PlatformSpec
+from tasks.core.report import Report, SystemReport, Verdict
+from tasks.core.results import Outcome
+from tasks.core.settings import Settings
+from tasks.core.system import Access
+from tasks.inspections import Inspection, report_store
+from tasks.reports import charts, html, markdown, slack, wording
+
+_PENDING = "Pending"
+_PROGRESS_SECONDS = 1.0
+
+
+async def progress_artifact(inspection: Inspection) -> Callable[[int, int], Awaitable[None]]:
+    """Show the run's progress in the Prefect UI; returns what moves it on, at most once a second and at the end."""
+    key = f"{markdown.artifact_key(inspection.platform.platform, inspection.flow)}-progress"
+    names = ", ".join(inspection.systems)
+    artifact: Any = await acreate_progress_artifact(0.0, key=key, description=f"Checking {names or 'nothing'}")
+
+    clock = asyncio.get_running_loop().time
+    moved = clock()
+
+    async def move(done: int, of: int) -> None:
+        nonlocal moved
+        if done < of and clock() - moved < _PROGRESS_SECONDS:
+            return
+        moved = clock()
+        await aupdate_progress_artifact(artifact, progress=100.0 * done / of)
+
+    return move
+
+
+async def publish(inspection: Inspection, found: Sequence[SystemReport], *, tell: bool) -> State[Any]:
+    """Keep, show and tell what was found; then, and only then, return the state that the verdict asks for."""
+    report = _report(inspection, found)
+    kept = await _outcome(store_report(inspection, report, return_state=True))
+    if isinstance(kept, Exception):
+        inspection.trouble("report_store", kept, Outcome.WARNED)
+        report = _report(inspection, found)
+    drawn = await _outcome(draw_chart(report, return_state=True)) if report.problems else None
+    chart = drawn if isinstance(drawn, bytes) else None
+    await _outcome(publish_artifacts(inspection, report, chart, return_state=True))
+    telling: Any = tell_slack(inspection, report, chart, return_state=True) if tell else None
+    return final_state(report, inspection.platform, await telling if tell else None)
+
+
+def _report(inspection: Inspection, found: Sequence[SystemReport]) -> Report:
+    return inspection.report(found, scheduled=slot(), run_url=flow_run.ui_url)
+
+
+async def _outcome(running: Any) -> Any:
+    """Await a task's state and return its result, or the exception that it ended with."""
+    state: State[Any] = await running
+    return await state.aresult(raise_on_failure=False)
+
+
+def final_state(report: Report, platform: PlatformSpec, told: State[Any] | None = None) -> State[Any]:
+    """Return the run's state: failed where the verdict is failed or unknown; a warning is completed, and says so."""
+    untold = told is not None and (told.is_failed() or told.name == _PENDING)
+    message = wording.headline(report, platform)
+    if untold and told is not None:
+        message += f" (Slack was not told yet: {told.message})"
+    if report.verdict in (Verdict.FAILED, Verdict.UNKNOWN):
+        return Failed(message=message)
+    if report.verdict is Verdict.WARNED or untold:
+        return Completed(name="Warned", message=message)
+    return Completed(message=message)
+
+
+async def _transient(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    return isinstance(await state.aresult(raise_on_failure=False), TransientError)
+
+
+@task(name="store-report", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=1, retry_condition_fn=_transient)
+async def store_report(inspection: Inspection, report: Report) -> str:
+    """Keep the report and return where its HTML is found.
+
+    Raises:
+        WatchkeeperError: The store refuses, or does not answer twice.
+    """
+    page = html.render(report, inspection.platform)
+    where = await asyncio.to_thread(report_store(inspection.settings).save, report, page)
+    get_run_logger().info("the report is kept in %s", where)
+    return where
+
+
+@task(name="draw-chart", cache_policy=NO_CACHE)
+async def draw_chart(report: Report) -> bytes | None:
+    """Return the report's chart as PNG, or None where there is nothing to draw."""
+    return await asyncio.to_thread(charts.overview, report)
+
+
+@task(name="publish-artifacts", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=1)
+async def publish_artifacts(inspection: Inspection, report: Report, chart: bytes | None) -> None:
+    """Show the report in the Prefect UI, under keys that keep its history."""
+    key = markdown.artifact_key(report.platform, report.flow)
+    line = wording.headline(report, inspection.platform)
+    page = markdown.render(report, inspection.platform, chart=chart)
+    await acreate_markdown_artifact(page, key=key, description=line)
+    await acreate_table_artifact(markdown.table(report, inspection.platform), key=f"{key}-findings", description=line)
+
+
+@task(name="tell-slack", cache_policy=NO_CACHE)
+async def tell_slack(inspection: Inspection, report: Report, chart: bytes | None) -> State[Any]:
+    """Put the report in the outbox and flush it.
+
+    Returns:
+        Completed; `Pending` where Slack is down and the report waits; failed where a person must mend something.
+    """
+    channel = inspection.platform.slack.channel
+    if not channel:
+        return Failed(message="the spec names no channel, and WATCHKEEPER_SLACK_CHANNEL is not set")
+    try:
+        messenger = open_messenger(inspection.settings, inspection.access)
+        if messenger is None:
+            return Completed(name="Skipped", message="Slack is not set up: WATCHKEEPER_SLACK_TOKEN names no token")
+        parcel = _parcel(report, inspection.platform, channel, chart)
+        return _state_of(await asyncio.to_thread(_deliver, inspection, parcel, messenger), report.id)
+    except WatchkeeperError as error:
+        return Failed(message=str(error))
+
+
+async def deliver() -> State[Any]:
+    """Flush the outbox and return a state of the run's own; a task's state would be summed up by Prefect."""
+    flushing: Any = flush_outbox(return_state=True)
+    state: State[Any] = await flushing
+    return State(type=state.type, name=state.name, message=state.message)
+
+
+@task(name="flush-outbox", cache_policy=NO_CACHE)
+async def flush_outbox() -> State[Any]:
+    """Tell what is still pending; failed where a person must mend something."""
+    settings = Settings()
+    access = platforms.access(settings)
+    messenger = open_messenger(settings, access)
+    if messenger is None:
+        return Completed(name="Skipped", message="Slack is not set up: WATCHKEEPER_SLACK_TOKEN names no token")
+    outbox = Outbox(outbox_store(settings), now=access.now)
+    return _state_of(await asyncio.to_thread(outbox.flush, messenger))
+
+
+def open_messenger(settings: Settings, access: Access) -> Messenger | None:
+    """Return the way to Slack: the bot, else the webhook, else None.
+
+    A run against the lab never tells the real Slack: there the lab's own address must be set.
+
+    Raises:
+        ConfigError: A setting names nothing.
+    """
+    if settings.lab is not None and settings.slack_url is None:
+        return None
+    if settings.slack_token:
+        return Bot(access.resolver.resolve(platforms.reference(settings.slack_token)), settings.slack_url)
+    if settings.slack_webhook:
+        return Webhook(access.resolver.resolve(platforms.reference(settings.slack_webhook)))
+    return None
+
+
+def outbox_store(settings: Settings) -> BlobStore:
+    """Open the outbox: beside the reports where the settings name a place, else in the state folder."""
+    where = f"{settings.reports.rstrip('/')}/outbox" if settings.reports else settings.state / "outbox"
+    return open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle)
+
+
+def _deliver(inspection: Inspection, parcel: Parcel, messenger: Messenger) -> Delivery:
+    """Tell through the outbox; where that cannot be written, tell at once and without a net."""
+    now = inspection.access.now
+    outbox = Outbox(outbox_store(inspection.settings), now=now)
+    try:
+        outbox.put(parcel)
+    except WatchkeeperError as error:
+        get_run_logger().warning("the outbox cannot be written, the report is told without it: %s", error)
+        outbox = Outbox(MemoryStore(), now=now)
+        outbox.put(parcel)
+    return outbox.flush(messenger)
+
+
+def _state_of(delivery: Delivery, report: str | None = None) -> State[Any]:
+    log = get_run_logger()
+    for note in delivery.notes:
+        log.warning("%s", note)
+    for held in delivery.held:
+        log.log(logging.ERROR if held.alarming else logging.WARNING, "%s is not told yet: %s", held.id, held.reason)
+    held_back = [held for held in delivery.held if report in (None, held.id)]
+    told = f"{wording.plural(len(delivery.sent), 'report')} told"
+    if not held_back:
+        return Completed(message=told)
+    message = "; ".join(dict.fromkeys(held.reason for held in held_back))
+    if any(held.alarming for held in held_back):
+        return Failed(message=message)
+    return Completed(name=_PENDING, message=message)
+
+
+def _parcel(report: Report, platform: PlatformSpec, channel: str, chart: bytes | None) -> Parcel:
+    summary, details = slack.summary(report, platform), slack.details(report, platform)
+    title = wording.verdict_line(report)
+    return Parcel(
+        id=report.id,
+        channel=channel,
+        created=report.finished,
+        summary=_message(summary),
+        details=tuple(_message(page) for page in details),
+        files=(Attachment(name="overview.png", title=title, data=base64.b64encode(chart)),) if chart else (),
+    )
+
+
+def _message(message: slack.SlackMessage) -> Message:
+    return Message(text=message.text, blocks=tuple(message.blocks))

@@ -1,0 +1,65 @@
+"""Every kind of system that Watchkeeper knows, one folder each, found by looking.
+
+A folder holds `spec.py` with a class `Spec`, and those of `probe.py`, `backup.py`, `restore.py`... that the kind can
+do. Drivers are imported only there, and only when they are used.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import operator
+import pkgutil
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from pydantic import Field, create_model
+
+from tasks.core.platform import PlatformSpec
+from tasks.core.system import Probe, SystemSpec
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of system."""
+
+    name: str
+    package: str
+    spec: type[SystemSpec]
+
+    def can(self, ability: str) -> bool:
+        """Tell whether the kind has a module of that name: `probe`, `backup`, `restore`..."""
+        return importlib.util.find_spec(f"{self.package}.{ability}") is not None
+
+    def probe(self) -> Probe | None:
+        """Import and return the kind's probe, or None where the kind cannot measure yet."""
+        if not self.can("probe"):
+            return None
+        return cast("Probe", importlib.import_module(f"{self.package}.probe").probe)
+
+
+@functools.cache
+def kinds() -> dict[str, Kind]:
+    """Return every kind by name."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.ispkg:
+            package = f"{__name__}.{module.name}"
+            found[module.name] = Kind(module.name, package, importlib.import_module(f"{package}.spec").Spec)
+    return found
+
+
+@functools.cache
+def platform_model() -> type[PlatformSpec]:
+    """Return the platform's model with `systems` narrowed to the union of all kinds, told apart by `kind`."""
+    specs: Any = functools.reduce(operator.or_, (kind.spec for kind in kinds().values()))
+    system = Annotated[specs, Field(discriminator="kind")]
+    base = PlatformSpec.model_fields["systems"]
+    name = base.annotation.__args__[0]  # type: ignore[union-attr]
+    return create_model(
+        "Platform",
+        __base__=PlatformSpec,
+        __doc__=PlatformSpec.__doc__,
+        systems=(dict[name, system], Field(min_length=1, description=base.description)),  # type: ignore[valid-type]
+    )

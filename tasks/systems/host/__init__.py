@@ -1,0 +1,1 @@
+"""A machine: processor, memory, disks, network, graphics processors."""

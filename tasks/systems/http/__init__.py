@@ -1,0 +1,1 @@
+"""HTTP services: what they answer, and how fast."""

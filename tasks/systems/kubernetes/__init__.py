@@ -1,0 +1,1 @@
+"""Kubernetes: the workloads of one namespace, and the nodes below them."""

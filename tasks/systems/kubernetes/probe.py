@@ -1,0 +1,70 @@
+"""Measures the workloads of a namespace through the Kubernetes API. Needs the rights of `role.yaml`, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from time import perf_counter
+
+from tasks.clients.cluster import Connection, Place
+from tasks.clients.threads import in_thread
+from tasks.core.errors import NotOffered, Unreachable, WatchkeeperError
+from tasks.core.results import Gap, Outcome, Reading
+from tasks.core.system import Access
+from tasks.systems.kubernetes.autoscalers import read_autoscalers
+from tasks.systems.kubernetes.certificates import read_certificates
+from tasks.systems.kubernetes.nodes import read_nodes
+from tasks.systems.kubernetes.pods import read_pods
+from tasks.systems.kubernetes.spec import CATALOG, Spec
+from tasks.systems.kubernetes.usage import read_usage
+from tasks.systems.kubernetes.warning_events import read_warnings
+from tasks.systems.kubernetes.workloads import read_deployments, read_stateful_sets
+
+Part = Callable[[Connection, Spec, Access], list[Reading]]
+
+_PARTS: tuple[tuple[Part, tuple[str, ...]], ...] = (
+    (read_deployments, ("available", "rollout_stuck")),
+    (read_stateful_sets, ("available",)),
+    (read_pods, ("pods_not_ready", "restarts")),
+    (read_nodes, ("nodes_ready",)),
+    (read_warnings, ("warnings",)),
+    (read_autoscalers, ("hpa_at_ceiling",)),
+    (read_usage, ("cpu", "memory")),
+    (read_certificates, ("certificate_ready", "certificate_expires_in")),
+)
+"""What is read, one after the other, and the measurements that are missing when it cannot be."""
+
+
+async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
+    """Yield the state of workloads, pods, nodes, events and autoscalers. Source: the API server, and metrics-server."""
+    place = Place(
+        kubeconfig=None if spec.kubeconfig is None else access.resolver.resolve(spec.kubeconfig),
+        context=spec.context,
+        ca_bundle=access.ca_bundle,
+        seconds=spec.timeout.total_seconds(),
+    )
+    connection = await in_thread(Connection, place)
+    try:
+        began = perf_counter()
+        await in_thread(connection.get, "/version")
+        yield CATALOG.read("latency", perf_counter() - began, at=access.now())
+        for part, missing in _PARTS:
+            for reading in await _part(part, missing, connection, spec, access):
+                yield reading
+    finally:
+        connection.close()
+
+
+async def _part(
+    part: Part, missing: tuple[str, ...], connection: Connection, spec: Spec, access: Access
+) -> list[Reading]:
+    """Read one part; what is refused or not there is a gap, and the others go on."""
+    try:
+        return await in_thread(part, connection, spec, access)
+    except Unreachable:
+        raise
+    except WatchkeeperError as error:
+        outcome = Outcome.NOT_CHECKED if isinstance(error, NotOffered) else Outcome.ERRORED
+        return [Gap(outcome=outcome, name=name, reason=error.message, hint=error.hint or "") for name in missing]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = f"the answer lacks what the API promises: {type(error).__name__}: {error}"
+        return [Gap(outcome=Outcome.ERRORED, name=name, reason=reason) for name in missing]

@@ -1,0 +1,103 @@
+"""CPU and memory of the named workloads, from metrics-server, against what their pods may use."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tasks.clients.cluster import Connection, Object
+from tasks.core.errors import Garbled, NotOffered
+from tasks.core.results import Reading
+from tasks.core.system import Access
+from tasks.systems.kubernetes.pods import survey
+from tasks.systems.kubernetes.spec import CATALOG, Spec
+
+_DECIMAL = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+_FACTORS = _DECIMAL | {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)}
+_QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)")
+_KINDS = {"Deployment": "deployment", "StatefulSet": "statefulset"}
+
+
+def quantity(text: str) -> float:
+    """Read a Kubernetes quantity such as `250m`, `2Gi` or `1e3`.
+
+    Raises:
+        Garbled: It is none.
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None or match[2] not in _FACTORS:
+        raise Garbled(f"{text[:40]!r} is no quantity")
+    return float(match[1]) * _FACTORS[match[2]]
+
+
+def read_usage(connection: Connection, spec: Spec, access: Access) -> list[Reading]:
+    """Measure the named workloads' CPU and memory."""
+    wanted = spec.workloads()
+    if not wanted:
+        return []
+    used = _used(connection, spec)
+    owners = _replica_set_owners(connection, spec)
+    totals: dict[str, dict[str, list[float]]] = defaultdict(lambda: {"cpu": [0.0, 0.0], "memory": [0.0, 0.0]})
+    for pod in survey(connection, spec.namespace):
+        subject = _workload(pod, owners)
+        measured = used.get(pod["metadata"]["name"])
+        if subject in wanted and measured is not None:
+            for resource, pair in totals[subject].items():
+                pair[0] += measured[resource]
+                pair[1] += _allowed(pod, resource)
+    return [
+        reading for subject in wanted if subject in totals for reading in _readings(subject, totals[subject], access)
+    ]
+
+
+def _used(connection: Connection, spec: Spec) -> dict[str, dict[str, float]]:
+    try:
+        items = list(connection.pages(f"/apis/metrics.k8s.io/v1beta1/namespaces/{spec.namespace}/pods"))
+    except NotOffered as error:
+        raise NotOffered("this cluster has no metrics API", hint="install metrics-server") from error
+    return {item["metadata"]["name"]: _sums(item) for item in items}
+
+
+def _sums(item: Object) -> dict[str, float]:
+    return {
+        resource: sum(quantity(container["usage"][resource]) for container in item["containers"])
+        for resource in ("cpu", "memory")
+    }
+
+
+def _replica_set_owners(connection: Connection, spec: Spec) -> dict[str, str]:
+    """Map replica sets to their deployments: a pod names only the former."""
+    items = connection.pages(f"/apis/apps/v1/namespaces/{spec.namespace}/replicasets")
+    return {item["metadata"]["name"]: owner["name"] for item in items for owner in _owners(item)}
+
+
+def _owners(item: Object) -> list[Object]:
+    return [owner for owner in item["metadata"].get("ownerReferences") or [] if owner.get("controller")]
+
+
+def _workload(pod: Object, replica_sets: dict[str, str]) -> str:
+    for owner in _owners(pod):
+        if owner["kind"] == "ReplicaSet":
+            return f"deployment/{replica_sets.get(owner['name'], '')}"
+        if owner["kind"] in _KINDS:
+            return f"{_KINDS[owner['kind']]}/{owner['name']}"
+    return ""
+
+
+def _allowed(pod: Object, resource: str) -> float:
+    """Sum what a pod's containers may use; infinite where one has neither limit nor request."""
+    total = 0.0
+    for container in pod["spec"]["containers"]:
+        given = container.get("resources") or {}
+        amount = (given.get("limits") or {}).get(resource) or (given.get("requests") or {}).get(resource)
+        total += quantity(str(amount)) if amount else float("inf")
+    return total
+
+
+def _readings(subject: str, totals: dict[str, list[float]], access: Access) -> Iterator[Reading]:
+    at, names = access.now(), {"cpu": "cpu_cores", "memory": "memory_size"}
+    for resource, (used, allowed) in totals.items():
+        if 0 < allowed < float("inf"):
+            yield CATALOG.read(resource, used / allowed, at=at, subject=subject)
+        yield CATALOG.read(names[resource], used, at=at, subject=subject)

@@ -1,0 +1,1 @@
+"""Logs: of pods, of Compose services, of files."""

@@ -1,0 +1,107 @@
+"""What a spec says of a MongoDB deployment, and what can be measured there."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
+from tasks.core.references import SecretReference
+from tasks.core.system import SystemSpec
+from tasks.core.units import Unit
+
+CATALOG = Catalog(
+    Measure(
+        name="latency",
+        unit=Unit.SECONDS,
+        help="Median time of several `ping` commands.",
+        remedy="Look at the host's CPU and disks, and at db.currentOp().",
+    ),
+    Measure(
+        name="has_primary",
+        unit=Unit.YES_NO,
+        help="Whether some member takes writes; yes for a standalone server and for mongos.",
+        worse=Worse.BELOW,
+        limit=Limit(critical=Bound(0, Unit.YES_NO)),
+        remedy="Look at rs.status(): a majority of the voting members must see each other.",
+    ),
+    Measure(
+        name="members_down",
+        unit=Unit.COUNT,
+        help="Members of the replica set that are not healthy or in no working state; the note names them.",
+        limit=Limit(warn=Bound(0, Unit.COUNT)),
+        remedy="Start the member, or look at its log and at rs.status().",
+    ),
+    Measure(
+        name="replication_lag",
+        unit=Unit.SECONDS,
+        help="How far a secondary's last operation is behind the primary's; the subject is the member.",
+        remedy="Look at the secondary's disks and network; enlarge the oplog before it falls off.",
+    ),
+    Measure(
+        name="oplog_window",
+        unit=Unit.SECONDS,
+        worse=Worse.BELOW,
+        help="Time between the oldest and the newest entry of the oplog.",
+        remedy="Enlarge the oplog with replSetResizeOplog.",
+    ),
+    Measure(
+        name="connections_used",
+        unit=Unit.RATIO,
+        help="Current connections against current and available ones.",
+        limit=Limit(warn=Bound(0.8, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),
+        remedy="Shrink the applications' pools (maxPoolSize), or raise net.maxIncomingConnections.",
+    ),
+    Measure(name="connections", unit=Unit.COUNT, help="Current connections: connections.current of serverStatus."),
+    Measure(
+        name="queued_operations",
+        unit=Unit.COUNT,
+        help="Operations that wait for a lock: globalLock.currentQueue.total of serverStatus.",
+        remedy="Find what holds the lock with db.currentOp({waitingForLock: true}).",
+    ),
+    Measure(
+        name="longest_operation",
+        unit=Unit.SECONDS,
+        help="How long the oldest client operation that runs now has been running; the note shows what it is.",
+        remedy="Look at it with db.currentOp(); end it with db.killOp where nobody waits for it.",
+    ),
+    Measure(
+        name="slowest_query",
+        unit=Unit.SECONDS,
+        help="The slowest operation that the profiler holds; only where it is on. The note shows its plan.",
+        remedy="Look at its plan with explain(); COLLSCAN asks for an index.",
+    ),
+    Measure(
+        name="cache_used",
+        unit=Unit.RATIO,
+        help="WiredTiger's cache in use against its maximum; only where the server says so.",
+        remedy="Above 95% the server makes clients evict: give the cache memory, or the queries indexes.",
+    ),
+    Measure(name="memory", unit=Unit.BYTES, help="Resident memory of the server: mem.resident of serverStatus."),
+    Measure(
+        name="database_size",
+        unit=Unit.BYTES,
+        help="Storage and indexes of the database, or of all of them where the spec names none.",
+    ),
+    Measure(name="data_size", unit=Unit.BYTES, help="Uncompressed documents of the database or of all databases."),
+    Measure(name="documents", unit=Unit.COUNT, help="Documents in the database; only where the spec names one."),
+    Measure(name="collections", unit=Unit.COUNT, help="Collections of the database; only where the spec names one."),
+    Measure(
+        name="uptime",
+        unit=Unit.SECONDS,
+        worse=Worse.BELOW,
+        help="Time since the server started; a small one tells of a restart.",
+    ),
+)
+
+
+class Spec(SystemSpec):
+    """A MongoDB server, replica set or cluster."""
+
+    CATALOG: ClassVar[Catalog] = CATALOG
+
+    kind: Literal["mongodb"]
+    uri: SecretReference = Field(description="Where `mongodb://[user:password@]host:port/[database]` is to be found.")
+    database: str | None = Field(None, description="The database whose size is measured; the uri's own by default.")
+    limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]

@@ -1,0 +1,139 @@
+"""What a spec says of a PostgreSQL database, and what can be measured there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
+from tasks.core.references import SecretReference
+from tasks.core.system import SystemSpec
+from tasks.core.units import Duration, Unit
+
+CATALOG = Catalog(
+    Measure(
+        name="query_time",
+        unit=Unit.SECONDS,
+        help="Median time of several `SELECT 1` on one connection.",
+        remedy="Look at the host's CPU and disks, and at what waits in pg_stat_activity.",
+    ),
+    Measure(
+        name="connections_used",
+        unit=Unit.RATIO,
+        help="Client connections of others against max_connections without what is reserved.",
+        limit=Limit(warn=Bound(0.8, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),
+        remedy="End idle connections, shrink the pools, or put a pooler in front of the server.",
+    ),
+    Measure(
+        name="connections", unit=Unit.COUNT, help="Client connections by state; the subject is pg_stat_activity.state."
+    ),
+    Measure(name="max_connections", unit=Unit.COUNT, help="The setting max_connections."),
+    Measure(
+        name="idle_connections",
+        unit=Unit.COUNT,
+        help="Client connections that have been idle for longer than `idle_after`.",
+        remedy="Let the application's pool close them, or end them with pg_terminate_backend.",
+    ),
+    Measure(
+        name="longest_query",
+        unit=Unit.SECONDS,
+        help="How long the oldest query that runs now has been running; the note shows its user and process.",
+        remedy="Look at it in pg_stat_activity; cancel it with pg_cancel_backend where nobody waits for it.",
+    ),
+    Measure(
+        name="longest_transaction",
+        unit=Unit.SECONDS,
+        help="Age of the oldest open transaction of a client.",
+        remedy="An open transaction keeps VACUUM from cleaning: find its owner in pg_stat_activity.",
+    ),
+    Measure(
+        name="longest_idle_transaction",
+        unit=Unit.SECONDS,
+        help="How long a client has been idle in an open transaction.",
+        remedy="Fix the application that forgot it; idle_in_transaction_session_timeout ends such sessions.",
+    ),
+    Measure(
+        name="blocked_queries",
+        unit=Unit.COUNT,
+        help="Client queries that wait for a lock that another one holds.",
+        remedy="pg_blocking_pids(pid) names who holds the lock.",
+    ),
+    Measure(
+        name="replication_lag",
+        unit=Unit.SECONDS,
+        help="Replay lag: of each standby by its name on a primary; of itself on a standby. Not measured without any.",
+        remedy="Look at the standby's disks and at its longest query; see pg_stat_replication.",
+    ),
+    Measure(name="standbys", unit=Unit.COUNT, help="Standbys that stream from this server.", worse=Worse.BELOW),
+    Measure(
+        name="slot_retained",
+        unit=Unit.BYTES,
+        help="Write-ahead log that a replication slot keeps; the subject is the slot.",
+        remedy="Bring the slot's consumer back, or drop the slot before the disk is full.",
+    ),
+    Measure(
+        name="archiver_ok",
+        unit=Unit.YES_NO,
+        help="Whether the last attempt to archive write-ahead log worked; only where archive_mode is on.",
+        worse=Worse.BELOW,
+        limit=Limit(critical=Bound(0, Unit.YES_NO)),
+        remedy="Run archive_command by hand; until it works there is no recovery to a point in time.",
+    ),
+    Measure(
+        name="archive_age",
+        unit=Unit.SECONDS,
+        help="Time since write-ahead log was archived last; only where archive_mode is on.",
+        remedy="Set archive_timeout to the recovery point objective; look at pg_stat_archiver.",
+    ),
+    Measure(
+        name="transaction_ids_used",
+        unit=Unit.RATIO,
+        help="Age of the oldest unfrozen transaction id against the two billion at which the server stops writing.",
+        limit=Limit(warn=Bound(0.5, Unit.RATIO), critical=Bound(0.8, Unit.RATIO)),
+        remedy="Run VACUUM FREEZE on the oldest tables; look for what blocks it: open transactions, slots.",
+    ),
+    Measure(name="database_size", unit=Unit.BYTES, help="pg_database_size of the database of the dsn."),
+    Measure(
+        name="largest_table",
+        unit=Unit.BYTES,
+        help="The largest table with its indexes and TOAST; the note names it.",
+    ),
+    Measure(
+        name="table_size",
+        unit=Unit.BYTES,
+        help="Each of the `tables` largest tables with indexes and TOAST; the subject is schema.table.",
+    ),
+    Measure(
+        name="cache_hit_ratio",
+        unit=Unit.RATIO,
+        worse=Worse.BELOW,
+        help="Blocks found in shared buffers against all blocks read, since the statistics' reset.",
+        remedy="Give shared_buffers more memory, or find the query that reads whole tables.",
+    ),
+    Measure(
+        name="slowest_query",
+        unit=Unit.SECONDS,
+        help="The largest mean time in pg_stat_statements of a query seen at least `seen` times; the note shows it.",
+        remedy="EXPLAIN (ANALYZE, BUFFERS) it; an index is the usual cure.",
+    ),
+    Measure(name="deadlocks", unit=Unit.COUNT, help="Deadlocks in this database since the statistics' reset."),
+)
+
+
+class Spec(SystemSpec):
+    """A PostgreSQL database."""
+
+    CATALOG: ClassVar[Catalog] = CATALOG
+
+    kind: Literal["postgres"]
+    dsn: SecretReference = Field(
+        description="Where `postgresql://user:password@host:port/database` or libpq's `key=value` text is to be found."
+    )
+    idle_after: Duration = Field(
+        timedelta(minutes=10), description="A connection that is idle for longer counts in idle_connections."
+    )
+    tables: int = Field(5, ge=0, le=100, description="How many of the largest tables are measured.")
+    seen: int = Field(5, ge=1, description="A query counts as slowest only when it ran at least this often.")
+    limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]

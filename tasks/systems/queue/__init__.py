@@ -1,0 +1,1 @@
+"""Work queues that live inside another system: a Redis list, Celery on Redis."""

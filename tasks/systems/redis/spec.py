@@ -1,0 +1,121 @@
+"""What a spec says of a Redis or Valkey server, and what can be measured there."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
+from tasks.core.references import SecretReference
+from tasks.core.system import SystemSpec
+from tasks.core.units import Unit
+
+CATALOG = Catalog(
+    Measure(
+        name="latency",
+        unit=Unit.SECONDS,
+        help="The fastest of several PINGs on one connection: what this host was busy with itself does not count.",
+        remedy="Look at SLOWLOG GET and at the host's CPU.",
+    ),
+    Measure(
+        name="memory_used",
+        unit=Unit.RATIO,
+        help="used_memory against maxmemory; not measured where maxmemory is 0.",
+        remedy="Raise maxmemory, shorten TTLs, or find big keys.",
+    ),
+    Measure(name="memory", unit=Unit.BYTES, help="used_memory of INFO memory."),
+    Measure(
+        name="evicted_keys",
+        unit=Unit.COUNT,
+        help="Keys evicted for want of memory since the server's start.",
+        remedy="Raise maxmemory or shorten TTLs; look at maxmemory_policy.",
+    ),
+    Measure(
+        name="hit_ratio",
+        unit=Unit.RATIO,
+        worse=Worse.BELOW,
+        help="keyspace_hits against all look-ups since the server's start; not measured before the first look-up.",
+    ),
+    Measure(
+        name="keys", unit=Unit.COUNT, help="Keys by database; the subject is `db0`, `db1`... An empty one is not named."
+    ),
+    Measure(
+        name="clients",
+        unit=Unit.COUNT,
+        help="connected_clients of INFO clients.",
+        remedy="CLIENT LIST shows who they are; idle ones point at a pool that leaks.",
+    ),
+    Measure(
+        name="clients_used",
+        unit=Unit.RATIO,
+        help="Connected clients against maxclients.",
+        limit=Limit(warn=Bound(0.8, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),
+        remedy="End idle clients (setting `timeout`), shrink the pools, or raise maxclients.",
+    ),
+    Measure(name="blocked_clients", unit=Unit.COUNT, help="Clients that wait in a blocking call such as BLPOP."),
+    Measure(
+        name="rejected_connections",
+        unit=Unit.COUNT,
+        help="Connections refused because of maxclients since the server's start.",
+    ),
+    Measure(name="operations", unit=Unit.RATE, help="instantaneous_ops_per_sec of INFO stats."),
+    Measure(
+        name="last_save_ok",
+        unit=Unit.YES_NO,
+        help="rdb_last_bgsave_status of INFO persistence.",
+        worse=Worse.BELOW,
+        limit=Limit(critical=Bound(0, Unit.YES_NO)),
+        remedy="See the server's log; a full disk and overcommit_memory=0 are the usual reasons.",
+    ),
+    Measure(
+        name="last_save_age",
+        unit=Unit.SECONDS,
+        help="Time since the last RDB save: rdb_last_save_time against the server's own clock.",
+        remedy="Run BGSAVE; look at the setting `save`.",
+    ),
+    Measure(
+        name="unsaved_changes",
+        unit=Unit.COUNT,
+        help="Changes since the last RDB save.",
+    ),
+    Measure(
+        name="aof_ok",
+        unit=Unit.YES_NO,
+        help="Whether the append-only file's last write and last rewrite worked; only where it is on.",
+        worse=Worse.BELOW,
+        limit=Limit(critical=Bound(0, Unit.YES_NO)),
+        remedy="See the server's log and the disk's free space; writes are refused until it works again.",
+    ),
+    Measure(
+        name="replication_link_up",
+        unit=Unit.YES_NO,
+        help="master_link_status of INFO replication; only on a replica.",
+        worse=Worse.BELOW,
+        limit=Limit(critical=Bound(0, Unit.YES_NO)),
+        remedy="Look at the primary, the network and masterauth.",
+    ),
+    Measure(name="replicas", unit=Unit.COUNT, help="connected_slaves of a primary.", worse=Worse.BELOW),
+    Measure(
+        name="replication_lag",
+        unit=Unit.SECONDS,
+        help="Time since a replica acknowledged last (subject: its address), or since a replica heard of its primary.",
+        remedy="Look at the replica's load and at the network.",
+    ),
+    Measure(
+        name="uptime",
+        unit=Unit.SECONDS,
+        worse=Worse.BELOW,
+        help="Time since the server started; a small one tells of a restart.",
+    ),
+)
+
+
+class Spec(SystemSpec):
+    """A Redis or Valkey server."""
+
+    CATALOG: ClassVar[Catalog] = CATALOG
+
+    kind: Literal["redis"]
+    url: SecretReference = Field(description="Where `redis://[user:password@]host:port/db` is to be found.")
+    limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]

@@ -1,0 +1,194 @@
+"""Measures a bucket through boto3. `grant.json` holds what its key needs: no object's content is ever read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+from tasks.clients import s3
+from tasks.clients.threads import in_thread
+from tasks.core.errors import Denied, Garbled, PermanentError, Unreachable, WatchkeeperError
+from tasks.core.results import Gap, Measurement, Outcome, Reading
+from tasks.core.system import Access
+from tasks.systems.s3.spec import CATALOG, Spec
+
+_LISTING_SHARE = 0.6
+_MISSING = ("404", "NoSuchBucket")
+_NO_LIFECYCLE = "NoSuchLifecycleConfiguration"
+
+
+@dataclass
+class _Listing:
+    """What a listing has seen so far; folder markers (empty objects whose keys end in a slash) do not count."""
+
+    objects: int = 0
+    size: int = 0
+    oldest: tuple[datetime, str] | None = None
+    newest: tuple[datetime, str] | None = None
+    cut: bool = False
+
+    def add(self, page: list[dict[str, Any]]) -> None:
+        real = [entry for entry in page if entry["Size"] or not entry["Key"].endswith("/")]
+        if not real:
+            return
+        self.objects += len(real)
+        self.size += sum(entry["Size"] for entry in real)
+        times = [(entry["LastModified"], entry["Key"]) for entry in real]
+        self.oldest = min([*times, *filter(None, [self.oldest])])
+        self.newest = max([*times, *filter(None, [self.newest])])
+
+
+@dataclass(frozen=True)
+class _Session:
+    client: s3.S3Client
+    spec: Spec
+    now: Callable[[], datetime]
+    began: float
+
+    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Make one call on the bucket in a thread; raises what `tasks.clients.s3.translated` says."""
+        try:
+            answer: dict[str, Any] = await in_thread(
+                getattr(self.client, operation), Bucket=self.spec.bucket, **parameters
+            )
+        except s3.Failure as error:
+            failure = s3.translated(error, operation.replace("_", " "))
+            if s3.error_code(error) in _MISSING:
+                raise Unreachable(f"the bucket {self.spec.bucket} does not exist") from None
+            if s3.error_code(error) == _NO_LIFECYCLE:
+                return {}
+            raise failure from None
+        return answer
+
+    def read(self, name: str, value: float | bool, note: str = "") -> Measurement:  # noqa: FBT001
+        return CATALOG.read(name, value, at=self.now(), note=note)
+
+    @property
+    def time_is_up(self) -> bool:
+        return perf_counter() - self.began > self.spec.timeout.total_seconds() * _LISTING_SHARE
+
+
+async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
+    """Yield latency, what lies under the prefix, lifecycle rules, versioning and open uploads.
+
+    Sources: HeadBucket, ListObjectsV2, GetBucketLifecycleConfiguration, GetBucketVersioning, ListMultipartUploads.
+    """
+    began = perf_counter()
+    session = _Session(await in_thread(_connect, spec, access), spec, access.now, began)
+    try:
+        yield await _latency(session)
+        for name, take in _SECTIONS.items():
+            try:
+                readings = await take(session)
+            except WatchkeeperError as error:
+                readings = [Gap.of(error, name)]
+            for reading in readings:
+                yield reading
+    finally:
+        session.client.close()
+
+
+def _connect(spec: Spec, access: Access) -> s3.S3Client:
+    def resolved(reference: Any) -> str | None:
+        return None if reference is None else access.resolver.resolve(reference)
+
+    return s3.connect(
+        resolved(spec.endpoint),
+        spec.region,
+        resolved(spec.access_key),
+        resolved(spec.secret_key),
+        spec.timeout.total_seconds(),
+        access.ca_bundle,
+    )
+
+
+async def _latency(session: _Session) -> Reading:
+    try:
+        await session.call("head_bucket")
+    except Denied:
+        # A refused HEAD has no body; the same refusal of a GET says whether it was the key, the secret or the policy.
+        await session.call("list_objects_v2", MaxKeys=1)
+        raise
+    began = perf_counter()
+    await session.call("head_bucket")
+    return session.read("latency", perf_counter() - began)
+
+
+async def _objects(session: _Session) -> list[Reading]:
+    listing = _Listing()
+    token: dict[str, str] = {}
+    for _ in range(session.spec.pages):
+        page = await session.call("list_objects_v2", Prefix=session.spec.prefix, **token)
+        if "IsTruncated" not in page:
+            raise Garbled("the answer is no listing of a bucket", hint="see that the endpoint is the S3 port")
+        listing.add(page.get("Contents", []))
+        listing.cut = page["IsTruncated"]
+        if not listing.cut:
+            break
+        token = {"ContinuationToken": page["NextContinuationToken"]}
+        if session.time_is_up:
+            break
+    return list(_from_listing(session, listing))
+
+
+def _from_listing(session: _Session, listing: _Listing) -> Iterator[Reading]:
+    note = f"at least: the listing was cut after {listing.objects:,} objects" if listing.cut else ""
+    yield session.read("objects", listing.objects, note=note)
+    yield session.read("size", listing.size, note=note)
+    if session.spec.quota:
+        yield session.read("used", listing.size / session.spec.quota, note=note)
+    yield from _ages(session, listing)
+    if listing.cut:
+        yield Gap(
+            outcome=Outcome.NOT_CHECKED,
+            name="objects",
+            subject=f"beyond the first {listing.objects:,}",
+            reason="the listing was cut to end in time",
+            hint="raise pages and timeout, or name a prefix",
+        )
+
+
+def _ages(session: _Session, listing: _Listing) -> Iterator[Reading]:
+    if listing.oldest is None or listing.newest is None:
+        yield session.read("oldest_object", 0.0, note="there is no object")
+        if "newest_object" in session.spec.limits:
+            where = session.spec.prefix or session.spec.bucket
+            yield Gap.of(PermanentError(f"there is no object at all under {where}"), "newest_object")
+        return
+    now = session.now()
+    for name, (at, key) in (("oldest_object", listing.oldest), ("newest_object", listing.newest)):
+        yield session.read(name, max(0.0, (now - at).total_seconds()), note=key)
+
+
+async def _lifecycle(session: _Session) -> list[Reading]:
+    rules = (await session.call("get_bucket_lifecycle_configuration")).get("Rules", [])
+    enabled = [rule for rule in rules if rule.get("Status") == "Enabled"]
+    note = f"{len(rules) - len(enabled)} more are disabled" if len(rules) > len(enabled) else ""
+    return [session.read("lifecycle_rules", len(enabled), note=note)]
+
+
+async def _versioning(session: _Session) -> list[Reading]:
+    status = (await session.call("get_bucket_versioning")).get("Status", "")
+    return [session.read("versioning", status == "Enabled", note=status.lower())]
+
+
+async def _uploads(session: _Session) -> list[Reading]:
+    answer = await session.call("list_multipart_uploads", Prefix=session.spec.prefix)
+    uploads = answer.get("Uploads", [])
+    note = "at least: only the first page was read" if answer.get("IsTruncated") else ""
+    readings: list[Reading] = [session.read("open_uploads", len(uploads), note=note)]
+    if uploads:
+        begun, key = min((upload["Initiated"], upload["Key"]) for upload in uploads)
+        readings.append(session.read("oldest_upload", max(0.0, (session.now() - begun).total_seconds()), note=key))
+    return readings
+
+
+_SECTIONS: dict[str, Callable[[_Session], Awaitable[list[Reading]]]] = {
+    "lifecycle_rules": _lifecycle,
+    "versioning": _versioning,
+    "open_uploads": _uploads,
+    "objects": _objects,
+}

@@ -1,0 +1,102 @@
+"""What a spec says of a bucket, and what can be measured there."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.core.limits import Catalog, Measure, Worse, limits_field
+from tasks.core.references import Address, SecretReference
+from tasks.core.system import SystemSpec
+from tasks.core.units import Size, Unit
+
+CATALOG = Catalog(
+    Measure(
+        name="latency",
+        unit=Unit.SECONDS,
+        help="Time of one HEAD of the bucket on an open connection.",
+        remedy="Look at the store's own health and at the network to it.",
+    ),
+    Measure(
+        name="objects",
+        unit=Unit.COUNT,
+        help="Objects under the prefix; at least so many where the note says that the listing was cut.",
+    ),
+    Measure(
+        name="size",
+        unit=Unit.BYTES,
+        help="Bytes of the objects under the prefix; old versions and open uploads are not in it.",
+        remedy="Look for a lifecycle rule that is missing or that does not run.",
+    ),
+    Measure(
+        name="used",
+        unit=Unit.RATIO,
+        help="Size against the `quota` of the spec; only where it gives one.",
+        remedy="Delete what is old, add a lifecycle rule, or give the store more room.",
+    ),
+    Measure(
+        name="oldest_object",
+        unit=Unit.SECONDS,
+        help="Age of the oldest object under the prefix; the note names it.",
+        remedy="What should have deleted it? Look at the lifecycle rules and at the clean-up's queue.",
+    ),
+    Measure(
+        name="newest_object",
+        unit=Unit.SECONDS,
+        help="Age of the newest object under the prefix; the note names it. Nothing new means that nothing is written.",
+        remedy="Look at what writes there: a backup, an upload.",
+    ),
+    Measure(
+        name="lifecycle_rules",
+        unit=Unit.COUNT,
+        worse=Worse.BELOW,
+        help="Enabled lifecycle rules of the bucket; 0 where it has no lifecycle configuration.",
+        remedy="Put the rules back: without them old objects stay forever.",
+    ),
+    Measure(
+        name="versioning",
+        unit=Unit.YES_NO,
+        worse=Worse.BELOW,
+        help="Whether versioning is enabled.",
+        remedy="Enable it: without it, a deleted or overwritten object is gone.",
+    ),
+    Measure(
+        name="open_uploads",
+        unit=Unit.COUNT,
+        help="Multipart uploads that were begun and neither completed nor aborted, under the prefix.",
+        remedy="Abort them; a rule AbortIncompleteMultipartUpload does it for good.",
+    ),
+    Measure(
+        name="oldest_upload",
+        unit=Unit.SECONDS,
+        help="Age of the oldest open multipart upload; the note names its key. Only where there is one.",
+    ),
+)
+
+
+class Spec(SystemSpec):
+    """A bucket, or what lies under a prefix of it."""
+
+    CATALOG: ClassVar[Catalog] = CATALOG
+
+    kind: Literal["s3"]
+    bucket: str = Field(description="The bucket's name.", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    endpoint: Address | None = Field(None, description="The store's address, where it is not AWS: `https://host:port`.")
+    region: str | None = Field(None, description="The bucket's region; us-east-1 where an endpoint is given.")
+    access_key: SecretReference | None = Field(
+        None, description="Where the access key's id is to be found; the host's own AWS credentials by default."
+    )
+    secret_key: SecretReference | None = Field(None, description="Where the secret access key is to be found.")
+    prefix: str = Field("", description="Only objects whose keys begin so are measured.")
+    quota: Size | None = Field(None, description="How large it may grow, such as `500GiB`; `used` is held against it.")
+    pages: int = Field(
+        100, ge=1, le=10_000, description="At most so many pages of 1,000 objects are listed; then the note says so."
+    )
+    limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _both_keys_or_none(self) -> Spec:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key are given both or not at all")
+        return self

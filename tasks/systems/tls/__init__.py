@@ -1,0 +1,1 @@
+"""TLS endpoints: whether their certificate is trusted, names them, and lasts."""

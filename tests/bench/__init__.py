@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against a rival run side by side, never absolute times."""

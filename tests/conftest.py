@@ -1,0 +1,102 @@
+"""Real servers for every test, started once a session, and the options of the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deployments import lab as the_lab
+from deployments.lab.servers import Server, free_ports, postgres, running, seaweedfs, secantus, valkey, victoria
+from tasks.clients.secrets import SecretResolver
+from tasks.core.errors import NotOffered
+from tasks.core.system import Access
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Write the golden files anew instead of comparing.")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL 18 of its own; `address` is the administrator's DSN."""
+    server = postgres.server(tmp_path_factory.mktemp("postgres"), free_ports(1)[0])
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Valkey of its own; `address` is `redis://:password@host:port/0`."""
+    with running(valkey.server(tmp_path_factory.mktemp("valkey"), free_ports(1)[0])) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A SeaweedFS of its own; `address` is `http://access:secret@host:port`, and `seaweedfs.client` takes it."""
+    with running(seaweedfs.server(tmp_path_factory.mktemp("seaweedfs"), free_ports(1)[0])) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the MongoDB protocol with passwords; `address` is the administrator's URI."""
+    with running(secantus.server(tmp_path_factory.mktemp("mongodb"), free_ports(1)[0])) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prometheus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An empty VictoriaMetrics; skips, and says so, where the program cannot be had."""
+    try:
+        server = victoria.server(tmp_path_factory.mktemp("prometheus"), free_ports(1)[0])
+    except NotOffered as error:
+        pytest.skip(str(error))
+    with running(server):
+        yield server
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """The whole lab; every test that breaks something mends it."""
+
+    state: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return the_lab.environment(self.state)
+
+    @property
+    def resolver(self) -> SecretResolver:
+        return the_lab.resolver(self.state)
+
+    @property
+    def access(self) -> Access:
+        """What a probe needs to reach the lab."""
+        return Access(resolver=self.resolver, now=lambda: datetime.now(UTC), ca_bundle=self.state / "ca.pem")
+
+    def break_(self, target: str, fault: str) -> None:
+        the_lab.break_(self.state, target, fault)
+
+    def mend(self, target: str | None = None) -> list[str]:
+        return the_lab.mend(self.state, target)
+
+
+@pytest.fixture(scope="session")
+def running_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
+    """All platforms on real servers, started once a session; ask for `lab` instead."""
+    state = tmp_path_factory.mktemp("lab") / "state"
+    the_lab.up([], state)
+    yield RunningLab(state)
+    the_lab.down(state)
+
+
+@pytest.fixture
+def lab(running_lab: RunningLab) -> Iterator[RunningLab]:
+    """The whole lab, mended after the test whatever it did."""
+    yield running_lab
+    running_lab.mend()

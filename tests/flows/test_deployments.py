@@ -1,0 +1,70 @@
+"""prefect.yaml against the code: Prefect itself deploys a flow that cannot even be imported."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.flows import load_flow_from_entrypoint
+from prefect.server.api import server
+
+from tasks.platforms import load, platform_names, system_names
+
+ROOT = Path(__file__).parents[2]
+CONTENT = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+DEPLOYMENTS = {f"{entry['entrypoint']} {entry['name']}": entry for entry in CONTENT["deployments"]}
+CHECKS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":health_check")}
+
+
+@pytest.fixture(params=DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+def deployment(request):
+    return request.param
+
+
+def test_a_server_can_be_imported_with_the_packages_of_the_lock():
+    assert callable(server.create_app)
+
+
+def test_every_entrypoint_loads_and_takes_its_parameters(deployment, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flow = load_flow_from_entrypoint(deployment["entrypoint"])
+    flow.validate_parameters(deployment.get("parameters", {}))
+
+
+def test_every_platform_has_its_morning_check_and_no_other_has_one():
+    assert sorted(CHECKS) == platform_names()
+    assert all(entry["parameters"] == {"platform": name} for name, entry in CHECKS.items())
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_morning_check_runs_in_its_platforms_time_zone(name):
+    (schedule,) = CHECKS[name]["schedules"]
+    assert schedule["timezone"] == load(name).timezone
+
+
+def test_nothing_is_scheduled_at_an_hour_that_a_change_of_clocks_may_skip_or_double(deployment):
+    for schedule in deployment["schedules"]:
+        if "*" not in schedule["cron"].split()[1]:
+            assert int(schedule["cron"].split()[1]) not in (1, 2)
+
+
+def test_every_schedule_can_be_read(deployment):
+    for schedule in deployment["schedules"]:
+        cron = CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
+        assert cron.timezone == schedule["timezone"]
+
+
+def test_all_share_one_pool_and_never_overlap_themselves(deployment):
+    assert deployment["work_pool"]["name"] == "watchkeeper"
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    assert deployment["description"]
+    assert deployment["tags"]
+
+
+def test_the_form_offers_the_platforms_and_their_systems(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    schema = load_flow_from_entrypoint("flows/health_check.py:health_check").parameters.model_dump()
+    assert schema["properties"]["platform"]["enum"] == platform_names()
+    assert schema["properties"]["systems"]["items"]["enum"] == system_names()
+    assert all(field["title"] and field["description"] for field in schema["properties"].values())
+    assert schema["required"] == ["platform"]

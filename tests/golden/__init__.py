@@ -1,0 +1,1 @@
+"""Golden files, and the reports that they are made from."""
