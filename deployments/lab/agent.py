@@ -39,24 +39,35 @@ class Feeder:
         self._addresses = addresses
         self._healthy = {target: metrics.healthy(target.partition("/")[0]) for target in addresses}
         self._worse: list[tuple[str, list[metrics.Series]]] = []
+        self._feeding = threading.Lock()
 
     def run(self) -> None:
         """Feed until the process ends."""
         while True:
             for target, address in self._addresses.items():
-                worse = [one for where, series in list(self._worse) if where == target for one in series]
-                series = _laid_over(self._healthy[target], worse)
-                try:
-                    metrics.push(address, metrics.latest(series, time.time()))
-                except OSError as error:
-                    log.warning("%s cannot be fed: %s", target, error)
+                with self._feeding:
+                    self._feed(target, address)
             time.sleep(_FEED_SECONDS)
+
+    def _feed(self, target: str, address: str) -> None:
+        worse = [one for where, series in self._worse if where == target for one in series]
+        series = _laid_over(self._healthy[target], worse)
+        try:
+            metrics.push(address, metrics.latest(series, time.time()))
+        except OSError as error:
+            log.warning("%s cannot be fed: %s", target, error)
 
     def add(self, target: str, series: list[metrics.Series]) -> Undo:
         """Feed worse series from now on, over the healthy ones of the same labels; returns how they are taken out."""
         added = (target, series)
-        self._worse.append(added)
-        return lambda: self._worse.remove(added)
+        with self._feeding:
+            self._worse.append(added)
+
+        def stop() -> None:
+            with self._feeding:
+                self._worse.remove(added)
+
+        return stop
 
 
 def _laid_over(healthy: list[metrics.Series], worse: list[metrics.Series]) -> list[metrics.Series]:

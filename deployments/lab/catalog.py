@@ -112,6 +112,7 @@ def _symptom(name: str) -> Callable[[Piece, Workshop], Undo]:
         if not worse:
             raise ConfigError(f"{piece.platform} measures nothing that {name!r} could break")
         added = [series for series in worse if labels.items() <= series.labels.items()]
+        replaced = [series.labels for series in worse if series not in added]
         stop = workshop.feed(piece.details.get("in", piece.target), worse)
         now = time.time()
         metrics.push(piece.address, [*metrics.recent(added, now), *metrics.latest(worse, now)])
@@ -119,8 +120,12 @@ def _symptom(name: str) -> Callable[[Piece, Workshop], Undo]:
 
         def undo() -> None:
             stop()
-            metrics.forget(piece.address, labels)
-            metrics.push(piece.address, metrics.latest(metrics.healthy(piece.platform), time.time()))
+            for gone in (labels, *replaced):
+                metrics.forget(piece.address, gone)
+            anew = [series for series in metrics.healthy(piece.platform) if series.labels in replaced]
+            now = time.time()
+            metrics.push(piece.address, metrics.history(anew, now))
+            metrics.push(piece.address, metrics.latest(metrics.healthy(piece.platform), now))
             metrics.flush(piece.address)
 
         return undo

@@ -483,6 +483,19 @@ def test_a_full_database_says_how_many_there_are_and_what_to_do(look, lab):
     assert found.remedy == "End sessions idle for 10 minutes; scale api-gateway down to 2."
 
 
+def test_an_outage_that_was_mended_leaves_no_trace_in_the_history_of_the_lab(look, lab):
+    def uptime():
+        return next(f for f in look("stario", ["metrics"]).findings if f.measurement == "uptime")
+
+    lab.break_("stario/metrics", "down")
+    assert uptime().outcome is not Outcome.PASSED
+    lab.mend("stario/metrics")
+    deadline = time.monotonic() + PATIENCE
+    while uptime().value != 1 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert uptime().value == 1
+
+
 def test_the_page_on_coverage_names_this_table_for_just_the_rows_that_are_in_it():
     page = (Path(__file__).resolve().parents[2] / "docs" / "coverage.md").read_text(encoding="utf-8")
     name = test_what_a_runbook_fears_turns_just_that_finding_and_is_seen_to_recover.__name__
