@@ -15,6 +15,7 @@ from time import perf_counter
 import httpx
 
 from tasks.clients.sockets import in_words, look_up
+from tasks.clients.stopwatch import Parts, Stopwatch
 from tasks.core.errors import ConfigError, Garbled, Unreachable, WatchkeeperError
 from tasks.core.units import format_bytes, format_duration
 
@@ -22,6 +23,7 @@ MAX_BODY = 1 << 20
 _HOPS = 5
 _CONNECTIONS = 16
 _LONGEST_REASON = 200
+_CONNECTING_SHARE = 0.95
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Answer:
         cut: Whether there was more of it.
         broken: Why the body did not come to its end, in a few words; empty when it did.
         seconds: From sending the first request to the end of the body.
+        parts: Where that time went.
     """
 
     status: int
@@ -47,34 +50,47 @@ class Answer:
     cut: bool
     broken: str
     seconds: float
+    parts: Parts
+
+
+class Client(httpx.AsyncClient):
+    """A client that knows how long the look-up of its host's name took; None where the host is an address."""
+
+    looked_up: float | None = None
 
 
 @asynccontextmanager
 async def session(
-    address: str, *, ca_bundle: Path | None = None, headers: Mapping[str, str] | None = None
-) -> AsyncIterator[httpx.AsyncClient]:
+    address: str,
+    *,
+    ca_bundle: Path | None = None,
+    headers: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+) -> AsyncIterator[Client]:
     """Open a client for one server; nothing in the environment (proxies, netrc) changes where it connects to.
 
     Args:
         address: The base address, `http://` or `https://`.
         ca_bundle: Authorities to trust instead of the host's.
         headers: Sent with every request; the values may be secrets.
+        seconds: Looking up the host's name may take this long.
 
     Raises:
         ConfigError: The address, a header or the bundle cannot be used. No message shows a header's value.
-        Unreachable: The host's name cannot be looked up.
+        Unreachable: The host's name cannot be looked up, or not in time.
     """
     base = _parsed(address)
     _check_headers(headers or {})
-    await look_up(base.host, base.port or (443 if base.scheme == "https" else 80))
-    async with httpx.AsyncClient(
+    looked_up = await look_up(base.host, base.port or (443 if base.scheme == "https" else 80), seconds)
+    async with Client(
         base_url=base,
         headers={"User-Agent": "watchkeeper", "Accept": "*/*", "Accept-Encoding": "identity"} | dict(headers or {}),
         verify=_trust(ca_bundle),
-        timeout=None,  # noqa: S113 - `fetch` bounds the whole exchange, which httpx's own time-outs do not
+        timeout=None,
         limits=httpx.Limits(max_connections=_CONNECTIONS),
         trust_env=False,
     ) as client:
+        client.looked_up = looked_up
         yield client
 
 
@@ -138,15 +154,26 @@ async def fetch(
         ConfigError: The request cannot be made.
     """
     _check_headers(headers or {})
-    began = perf_counter()
+    began, watch = perf_counter(), Stopwatch()
     response: httpx.Response | None = None
     try:
         async with asyncio.timeout(seconds) as time:
-            request = client.build_request(method, path, params=params, headers=headers, content=content)
+            # The whole exchange is bounded here, which httpx's own time-outs do not do. Connecting ends by httpx's, a
+            # little before: a TLS handshake that is cancelled from outside leaves its socket open.
+            connecting = httpx.Timeout(None, connect=seconds * _CONNECTING_SHARE)
+            request = client.build_request(
+                method,
+                path,
+                params=params,
+                headers=headers,
+                content=content,
+                timeout=connecting,
+                extensions={"trace": watch},
+            )
             response = await _send(client, request, follow=follow)
             body, cut, broken = await _read(response, limit, time, seconds)
-    except TimeoutError:
-        raise Unreachable(f"no answer within {_rounded(seconds)}") from None
+    except (TimeoutError, httpx.ConnectTimeout):
+        raise Unreachable(f"{watch.stuck or 'no answer'} within {_rounded(seconds)}") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise translated(error) from error
     finally:
@@ -161,6 +188,7 @@ async def fetch(
         cut=cut,
         broken=broken,
         seconds=perf_counter() - began,
+        parts=watch.parts,
     )
 
 

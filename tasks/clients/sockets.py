@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import os
 import socket
 import ssl
+from time import perf_counter
 
 from tasks.clients.threads import in_thread
 from tasks.core.errors import ConfigError, Unreachable
+from tasks.core.units import format_duration
 
 
-async def look_up(host: str, port: int) -> None:
+async def look_up(host: str, port: int, seconds: float | None = None) -> float | None:
     """See that a host's name is known, before a client that would look it up in a thread that nothing can interrupt.
+
+    Args:
+        host: A name, or an address.
+        port: Where the client will connect to.
+        seconds: It may take this long; without it, as long as the caller lets it.
+
+    Returns:
+        How long it took; None where the host is an address.
 
     Raises:
         Unreachable: The name is not known, or no name server answers.
         ConfigError: It is no host name.
     """
+    if _is_address(host):
+        return None
+    began = perf_counter()
     try:
-        await in_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(seconds):
+            await in_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        within = format_duration(round(seconds or 0.0, 1) or 0.1)
+        raise Unreachable(f"the name {host} was not looked up within {within}") from None
     except socket.gaierror as error:
         raise Unreachable(f"the name {host} cannot be looked up: {error.strerror}") from error
     except UnicodeError as error:
         raise ConfigError(f"{host!r} is no host name") from error
+    return perf_counter() - began
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def in_words(error: OSError) -> str:

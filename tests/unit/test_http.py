@@ -3,13 +3,17 @@
 import asyncio
 import gzip
 import json
+import re
+import socket
 import ssl
+import threading
 from time import perf_counter
 
 import pytest
 import trustme
 from pydantic import ValidationError
 
+from tasks.clients.http import fetch, session
 from tasks.core.limits import Bound
 from tasks.core.results import Outcome
 from tasks.systems.http.conditions import holds, look_up, unmet
@@ -174,6 +178,62 @@ async def test_an_unknown_name_is_unreachable():
     assert finding(report, "reachable").note.startswith("the name no-such-host.invalid cannot be looked up")
 
 
+async def test_a_look_up_that_is_stuck_ends_with_the_time_out_and_is_named(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait())
+    began = perf_counter()
+    report = await check({"kind": "http", "url": "http://stuck.example", "expect": {"/": {}}, "timeout": "300ms"})
+    over.set()
+    assert perf_counter() - began < 1.3
+    assert finding(report, "reachable").outcome is Outcome.FAILED
+    assert finding(report, "reachable").note == "the name stuck.example was not looked up within 300 ms"
+
+
+async def test_a_tls_handshake_that_is_stuck_is_named():
+    async with serving(silent) as port:
+        system = {"kind": "http", "url": f"https://127.0.0.1:{port}", "expect": {"/": {}}, "timeout": "300ms"}
+        report = await check(system)
+    assert finding(report, "reachable").note.startswith("the TLS handshake did not end within ")
+
+
+async def test_the_latency_is_told_by_its_parts_and_each_can_have_a_limit(tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    async def slow_to_think(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.1)
+        writer.write(answer("ok"))
+        await writer.drain()
+
+    async with serving(slow_to_think, context=context) as port:
+        system = {"kind": "http", "url": f"https://localhost:{port}", "expect": {"/": {"requests": 1}}}
+        limits = {"first_byte": {"warn": "90ms"}, "dns_time": {"warn": "3s"}, "tls_time": {"warn": "3s"}}
+        report = await check(system | {"limits": limits}, ca_bundle=tmp_path / "ca.pem")
+    taken = [measured(report, *part).value for part in (("dns_time",), ("connect_time", "/"), ("tls_time", "/"))]
+    assert all(seconds > 0 for seconds in taken)
+    assert finding(report, "first_byte", "/").outcome is Outcome.WARNED
+    assert finding(report, "tls_time", "/").outcome is Outcome.PASSED
+    latency = measured(report, "latency", "/")
+    assert latency.value >= sum(taken[1:]) + measured(report, "first_byte", "/").value
+    assert re.fullmatch(r"DNS .+, connect .+, TLS .+, first byte 1\d\d.* ms", latency.note)
+
+
+async def test_an_open_connection_is_not_connected_again_and_an_address_is_not_looked_up():
+    async def patient(reader, writer):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with serving(patient) as port, session(f"http://127.0.0.1:{port}") as client:
+        first, second = [await fetch(client, "GET", "/", seconds=3) for _ in range(2)]
+    assert client.looked_up is None
+    assert first.parts.connect is not None
+    assert second.parts.connect is None
+    assert second.parts.first_byte is not None
+
+
 async def test_a_half_open_connection_ends_with_the_time_out():
     began = perf_counter()
     async with serving(silent) as port:
@@ -262,7 +322,7 @@ async def test_a_path_is_asked_three_times_where_the_spec_names_no_number_so_tha
         report = await check(api(port, {"/": {}}))
     assert next(count) == 3
     assert measured(report, "latency", "/").value < 0.3
-    assert measured(report, "latency", "/").note == "median of 3 requests"
+    assert measured(report, "latency", "/").note.startswith("median of 3 requests; connect ")
 
 
 async def test_a_slow_path_is_not_asked_again_when_the_time_might_run_out():

@@ -15,6 +15,7 @@ from tasks.clients.http import Answer, fetch, session, too_long
 from tasks.core.errors import Unreachable
 from tasks.core.results import Reading
 from tasks.core.system import Access
+from tasks.core.units import format_duration
 from tasks.systems.http.conditions import unmet
 from tasks.systems.http.scrubbing import Scrubber
 from tasks.systems.http.spec import CATALOG, Expectation, Headers, Spec
@@ -23,6 +24,7 @@ _MARGIN = 0.9  # of the system's time: what is slow must be told before the whol
 
 _REQUESTS = 3  # one answer says little of how fast a service is, the more so when it includes connecting
 _HARMLESS = frozenset({"GET", "HEAD"})
+_PARTS = {"dns_time": "DNS", "connect_time": "connect", "tls_time": "TLS", "first_byte": "first byte"}
 
 
 @dataclass
@@ -35,20 +37,26 @@ class _Look:
 
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
-    """Yield for each path whether it answered as expected, how fast, and with which status."""
-    end = asyncio.get_running_loop().time() + spec.timeout.total_seconds() * _MARGIN
+    """Yield for each path whether it answered as expected, how fast and by which parts, and with which status."""
+    seconds = spec.timeout.total_seconds() * _MARGIN
+    end = asyncio.get_running_loop().time() + seconds
     secrets: list[str] = []
     common = _resolved(spec.headers, access, secrets)
     own = {path: _resolved(expectation.headers, access, secrets) for path, expectation in spec.expect.items()}
     scrubber = Scrubber(access.resolver, secrets)
-    async with session(access.resolver.resolve(spec.url), ca_bundle=access.ca_bundle, headers=common) as client:
+    address = access.resolver.resolve(spec.url)
+    async with session(address, ca_bundle=access.ca_bundle, headers=common, seconds=seconds) as client:
         looks = await asyncio.gather(
             *(_look(client, path, expectation, own[path], end) for path, expectation in spec.expect.items())
         )
     if not any(look.answers for look in looks):
         raise Unreachable(looks[0].failure)
+    if client.looked_up is not None:
+        yield CATALOG.read("dns_time", client.looked_up, at=access.now())
     for look in looks:
         for reading in _readings(look, spec.expect[look.path], access, scrubber):
+            yield reading
+        for reading in _times(look, client.looked_up, access):
             yield reading
 
 
@@ -113,11 +121,31 @@ def _readings(look: _Look, expectation: Expectation, access: Access, scrubber: S
         note = f"{failures} of {made} requests: {note}"
     yield CATALOG.read("as_expected", not failures, at=at, subject=look.path, note=note or _remark(look, scrubber))
     if look.answers:
-        median = statistics.median(answer.seconds for answer in look.answers)
-        counted = f"median of {len(look.answers)} requests" if len(look.answers) > 1 else ""
-        yield CATALOG.read("latency", median, at=at, subject=look.path, note=counted)
         shown = wrong[0][0] if wrong else look.answers[-1]
         yield CATALOG.read("status", shown.status, at=at, subject=look.path, note=shown.reason)
+
+
+def _times(look: _Look, looked_up: float | None, access: Access) -> Iterator[Reading]:
+    """Tell the latency of a path and its parts, in the order in which they follow each other."""
+    if not look.answers:
+        return
+    at = access.now()
+    first = look.answers[0].parts
+    waits = [answer.parts.first_byte for answer in look.answers if answer.parts.first_byte is not None]
+    parts = {"connect_time": first.connect, "tls_time": first.tls}
+    parts["first_byte"] = statistics.median(waits) if waits else None
+    taken = {name: seconds for name, seconds in parts.items() if seconds is not None}
+    latency = statistics.median(answer.seconds for answer in look.answers)
+    yield CATALOG.read("latency", latency, at=at, subject=look.path, note=_told(look, looked_up, taken))
+    for name, seconds in taken.items():
+        yield CATALOG.read(name, seconds, at=at, subject=look.path)
+
+
+def _told(look: _Look, looked_up: float | None, taken: dict[str, float]) -> str:
+    counted = [f"median of {len(look.answers)} requests"] if len(look.answers) > 1 else []
+    parts = ({} if looked_up is None else {"dns_time": looked_up}) | taken
+    spent = [f"{_PARTS[name]} {format_duration(seconds)}" for name, seconds in parts.items()]
+    return "; ".join([*counted, ", ".join(spent)])
 
 
 def _flaw(answer: Answer, expectation: Expectation, scrubber: Scrubber) -> str:

@@ -27,7 +27,32 @@ CATALOG = Catalog(
     Measure(
         name="latency",
         unit=Unit.SECONDS,
-        help="Median time from sending a request to the end of its answer; only the first one includes connecting.",
+        help="Median time from sending a request to the end of its answer; only the first one includes connecting. "
+        "The note tells where the time went.",
+        remedy="Look at the service's load and at what it waits for.",
+    ),
+    Measure(
+        name="dns_time",
+        unit=Unit.SECONDS,
+        help="Time to look up the host's name, once for all paths; not measured where the url holds an address.",
+        remedy="Look at this host's name servers: /etc/resolv.conf, and the cluster's DNS.",
+    ),
+    Measure(
+        name="connect_time",
+        unit=Unit.SECONDS,
+        help="Time to open the TCP connection of a path's first request; the resolver repeats its answer in it.",
+        remedy="Look at the network between here and there, and at a full accept queue.",
+    ),
+    Measure(
+        name="tls_time",
+        unit=Unit.SECONDS,
+        help="Time of the TLS handshake of a path's first request; only for https.",
+        remedy="Look at the CPU of what ends TLS: the ingress, the load balancer.",
+    ),
+    Measure(
+        name="first_byte",
+        unit=Unit.SECONDS,
+        help="Median time from the end of a request to the head of its answer: the service's own share of the latency.",
         remedy="Look at the service's load and at what it waits for.",
     ),
     Measure(name="status", unit=Unit.COUNT, help="The status code that a path answered with."),
