@@ -269,6 +269,11 @@ FAULTS: tuple[Fault, ...] = (
         image_pull="A rollout hangs: the image cannot be pulled.",
         node_not_ready="A node is lost.",
         hpa_at_ceiling="An autoscaler has reached its maximum.",
+        job_failed="A Job has given up.",
+        cronjob_missed="CronJobs have not started for two days.",
+        pvc_pending="A claim waits for a volume that never comes.",
+        service_without_endpoints="The first service selects no pod any more.",
+        node_busy="A node has no CPU and no memory left.",
         certificate_fails="cert-manager cannot renew: a Certificate is not Ready and ends in 5 days.",
     ),
     *_at_control(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
@@ -18,6 +20,7 @@ from kubernetes.client import ApiClient, ApiException, Configuration
 from kubernetes.config.config_exception import ConfigException
 from urllib3 import exceptions
 
+from tasks.clients.clocks import ahead
 from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, Unreachable, WatchkeeperError
 
 Object = dict[str, Any]
@@ -26,6 +29,7 @@ PAGE = 500
 _CHUNK = 1 << 16
 _LARGEST_ANSWER = 64 << 20
 _LONGEST_MESSAGE = 300
+_FORBIDDEN = re.compile(r'cannot (\w+) resource "([^"]+)" in API group "([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Connection:
 
     Attributes:
         seen: Lists that several parts of one check need, by their path.
+        ahead: How far the server's clock is ahead of the one that `set_clock` compared it with.
 
     Raises:
         ConfigError: The kubeconfig is missing, is none, or has no such context.
@@ -57,6 +62,8 @@ class Connection:
 
     def __init__(self, place: Place) -> None:
         self.seen: dict[str, list[Object]] = {}
+        self.ahead = timedelta(0)
+        self._date = ""
         self._end = monotonic() + place.seconds
         self._client: Any = ApiClient(_configuration(place))
 
@@ -81,6 +88,16 @@ class Connection:
         if not isinstance(document, dict):
             raise Garbled("the answer is no object")
         return document
+
+    def set_clock(self, sent: datetime, received: datetime) -> timedelta | None:
+        """Hold the date of the newest answer against the times around it; return how far ahead its server is.
+
+        Returns:
+            None where the answer has no date.
+        """
+        found = ahead(self._date, sent, received)
+        self.ahead = found or timedelta(0)
+        return found
 
     def text(self, path: str, most: int, **query: str) -> bytes:
         """Return at most so many bytes of the text that answers a GET: a log.
@@ -126,6 +143,7 @@ class Connection:
         )
         with closing(self._client.call_api(*request, _request_timeout=left).response) as answer:
             body = self._bounded(answer, most)
+            self._date = answer.headers.get("Date", "")
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise refused(answer.status, body)
         return body
@@ -177,7 +195,7 @@ def refused(status: int, body: bytes) -> WatchkeeperError:
         case HTTPStatus.UNAUTHORIZED:
             return Denied("the credentials are refused", hint="renew the token or the certificate of the kubeconfig")
         case HTTPStatus.FORBIDDEN:
-            return Denied(message, hint="bind the role in tasks/systems/kubernetes/role.yaml")
+            return Denied(message, hint=f"{_missing_grant(message)}bind the role in tasks/systems/kubernetes/role.yaml")
         case HTTPStatus.NOT_FOUND:
             return NotOffered(message)
         case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.GONE:
@@ -186,6 +204,15 @@ def refused(status: int, body: bytes) -> WatchkeeperError:
             return Unreachable(f"it answers {status}: {message}")
         case _:
             return Garbled(f"it answers {status}: {message}")
+
+
+def _missing_grant(message: str) -> str:
+    """Name the right that is missing, from the API's own words."""
+    found = _FORBIDDEN.search(message)
+    if found is None:
+        return ""
+    verb, resource, group = found.groups()
+    return f"grant {verb} on {resource}{'.' * bool(group)}{group}: "
 
 
 def translated(error: Exception) -> WatchkeeperError:

@@ -164,6 +164,7 @@ async def test_a_restart_of_yesterday_is_not_recent(lab):
     faults.mend(lab.cluster)
     lab.cluster.settle()
     lab.clock.now += timedelta(days=1)
+    lab.cluster.settle()
     result = await check(lab.config, now=lab.clock)
     assert (result.value("recent_restarts"), result.value("restarts"), result.value("warnings")) == (0, 1, 0)
     assert result.problems == set()
@@ -208,15 +209,201 @@ async def test_without_metrics_server_usage_is_not_checked_and_the_rest_goes_on(
     assert result.value("available", "deployment/apex-api") == 1.0
 
 
-async def test_what_rbac_forbids_is_errored_by_itself_and_the_rest_goes_on(lab):
+async def test_what_rbac_forbids_is_not_checked_with_the_grant_that_is_missing_and_the_rest_goes_on(lab):
     lab.break_("forbidden")
     result = await check(lab.config, now=lab.clock)
-    for name in ("pods_not_ready", "nodes_ready", "warnings", "hpa_at_ceiling", "cpu", "memory"):
+    missing = {
+        "pods_not_ready": "list on pods",
+        "nodes_ready": "list on nodes",
+        "node_cpu": "list on nodes",
+        "services_without_endpoints": "list on services",
+        "warnings": "list on events",
+        "hpa_at_ceiling": "list on horizontalpodautoscalers.autoscaling",
+        "jobs_failed": "list on jobs.batch",
+        "missed_runs": "list on cronjobs.batch",
+        "claims_not_bound": "list on persistentvolumeclaims",
+        "cpu": "list on pods.metrics.k8s.io",
+    }
+    for name, grant in missing.items():
         finding = result.finding(name)
-        assert finding.outcome is Outcome.ERRORED, name
+        assert finding.outcome is Outcome.NOT_CHECKED, name
         assert "is forbidden" in finding.note
+        assert f"grant {grant}: " in finding.remedy
         assert "role.yaml" in finding.remedy
     assert result.finding("available", "deployment/apex-api").outcome is Outcome.PASSED
+
+
+async def test_what_rbac_forbids_is_errored_where_the_spec_asks_for_it(lab):
+    lab.break_("forbidden")
+    wanted = {"services": {"apex-api": {}}, "limits": {"cpu": {"warn": "70%"}, "jobs_failed": {"warn": 3}}}
+    result = await check(lab.config, now=lab.clock, **wanted)
+    errored = {f.measurement for f in result.report.findings if f.outcome is Outcome.ERRORED}
+    assert errored == {"endpoints", "cpu", "jobs_failed", "certificate_ready", "certificate_expires_in"}
+
+
+async def test_a_service_that_selects_no_pod_is_found_by_its_endpoints_and_well_once_it_does(lab):
+    lab.break_("service-without-endpoints")
+    named = await check(lab.config, now=lab.clock, services={"apex-api": {"severity": "P0"}, "gone": {}})
+    finding = named.finding("endpoints", "service/apex-api")
+    assert (finding.outcome, finding.severity, finding.note) == (Outcome.FAILED, "P0", "selects app=apex-api-renamed")
+    assert named.finding("endpoints", "service/gone").note == "there is no service gone"
+    assert named.value("services_without_endpoints") == 0
+    other = (await check(lab.config, now=lab.clock)).finding("services_without_endpoints")
+    assert (other.outcome, other.note) == (Outcome.WARNED, "apex-api: app=apex-api-renamed")
+    faults.mend(lab.cluster)
+    lab.cluster.settle()
+    mended = await check(lab.config, now=lab.clock, services={"apex-api": {}})
+    assert (mended.value("endpoints", "service/apex-api"), mended.problems) == (3, set())
+
+
+async def test_pods_that_are_not_ready_are_no_endpoints(lab):
+    lab.break_("crashloop")
+    assert (await check(lab.config, now=lab.clock)).value("services_without_endpoints") == 1
+
+
+async def test_an_endpoint_that_does_not_say_whether_it_is_ready_counts_as_the_api_has_it(lab):
+    resource = known("endpointslices")
+    for item in lab.cluster.store.all("endpointslices", "apex"):
+        endpoints = [{**endpoint, "conditions": {}} for endpoint in item["endpoints"]]
+        lab.cluster.store.put(resource, {**item, "endpoints": endpoints})
+    assert (await check(lab.config, now=lab.clock, services={"redis": {}})).value("endpoints", "service/redis") == 1
+
+
+async def test_a_job_that_gave_up_is_told_for_a_day(lab):
+    lab.break_("job-failed")
+    finding = (await check(lab.config, now=lab.clock)).finding("jobs_failed")
+    assert (finding.outcome, finding.note) == (Outcome.WARNED, "lab-migration: BackoffLimitExceeded")
+    lab.clock.now += timedelta(days=1)
+    assert (await check(lab.config, now=lab.clock)).value("jobs_failed") == 0
+
+
+def job(lab, name, kind, ended):
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "database-backup", "uid": "1"}
+    condition = {"type": kind, "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": ended}
+    item = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": "apex"}}
+    item["metadata"]["ownerReferences"] = [owner]
+    pod = {"containers": [{"name": "b", "image": "b:1"}], "restartPolicy": "Never"}
+    lab.cluster.store.add(
+        known("jobs"), item | {"spec": {"template": {"spec": pod}}, "status": {"conditions": [condition]}}
+    )
+
+
+async def test_a_failed_run_of_a_cron_job_is_forgotten_once_a_newer_one_was_well(lab):
+    job(lab, "backup-1", "Failed", "2026-11-22T02:10:00Z")
+    assert (await check(lab.config, now=lab.clock)).measurement("jobs_failed").note == "backup-1: DeadlineExceeded"
+    job(lab, "backup-2", "Complete", "2026-11-22T08:10:00Z")
+    assert (await check(lab.config, now=lab.clock)).value("jobs_failed") == 0
+
+
+async def test_a_cron_job_that_does_not_start_is_told_with_the_time_at_which_it_was_due(lab):
+    lab.break_("cronjob-missed")
+    finding = (await check(lab.config, now=lab.clock)).finding("missed_runs", "cronjob/database-backup")
+    assert (finding.outcome, finding.value) == (Outcome.WARNED, 2)
+    assert finding.note == "it was due at 2026-11-21 02:00 UTC; it last started at 2026-11-20T09:00:00Z"
+    faults.mend(lab.cluster)
+    lab.cluster.settle()
+    assert (await check(lab.config, now=lab.clock)).value("missed_runs", "cronjob/database-backup") == 0
+
+
+async def test_a_cron_job_is_late_by_its_own_time_zone_only_after_two_minutes(lab):
+    lab.cluster.troubles.cron = False
+    item = lab.cluster.store.get(known("cronjobs"), "apex", "database-backup")
+    spec = {**item["spec"], "schedule": "15 14 * * *", "timeZone": "Asia/Tashkent"}
+    status = {"lastScheduleTime": "2026-11-21T09:15:00Z"}
+    lab.cluster.store.put(known("cronjobs"), {**item, "spec": spec, "status": status})
+    counts = []
+    for at in ("09:14", "09:16", "09:17"):
+        lab.clock.now = datetime.fromisoformat(f"2026-11-22T{at}:00+00:00")
+        counts.append((await check(lab.config, now=lab.clock)).value("missed_runs", "cronjob/database-backup"))
+    assert counts == [0, 0, 1]
+
+
+async def test_a_suspended_cron_job_is_skipped_and_said_to_be_so(lab):
+    lab.break_("cronjob-missed")
+    item = lab.cluster.store.get(known("cronjobs"), "apex", "database-backup")
+    lab.cluster.store.put(known("cronjobs"), {**item, "spec": {**item["spec"], "suspend": True}})
+    result = await check(lab.config, now=lab.clock)
+    finding = result.finding("missed_runs", "cronjob/database-backup")
+    assert (finding.outcome, finding.note) == (Outcome.SKIPPED, "it is suspended")
+    assert result.value("suspended", "cronjob/database-backup") is True
+
+
+async def test_a_claim_that_waits_for_a_minute_is_told_with_its_class(lab):
+    lab.break_("pvc-pending")
+    finding = (await check(lab.config, now=lab.clock)).finding("claims_not_bound")
+    assert (finding.outcome, finding.note) == (Outcome.WARNED, "lab-data: Pending, class none")
+    lab.clock.now -= timedelta(days=1)
+    assert (await check(lab.config, now=lab.clock)).value("claims_not_bound") == 0
+
+
+async def test_the_busiest_node_is_named_with_the_next_ones(lab):
+    lab.break_("node-busy")
+    result = await check(lab.config, now=lab.clock)
+    for name in ("node_cpu", "node_memory"):
+        finding = result.finding(name)
+        assert (finding.outcome, finding.observed) == (Outcome.WARNED, "97%")
+        assert finding.note.startswith("apex-node-1: 97%, apex-node-")
+
+
+async def test_the_revision_of_a_deployment_and_its_age_are_told(lab):
+    before = await check(lab.config, now=lab.clock)
+    lab.break_("image-pull")
+    lab.clock.now += timedelta(hours=3)
+    after = await check(lab.config, now=lab.clock)
+    revisions = [one.value("revision", "deployment/apex-api") for one in (before, after)]
+    ages = [timedelta(seconds=one.value("rolled_out", "deployment/apex-api")) for one in (before, after)]
+    assert revisions == [1, 2]
+    assert ages[0] > timedelta(days=5)
+    assert timedelta(hours=2) < ages[1] < timedelta(hours=4)
+
+
+@pytest.mark.parametrize(("hours", "side"), [(2, "behind"), (-2, "ahead of")])
+async def test_a_cluster_with_another_time_is_told_and_ages_are_told_by_its_clock(lab, hours, side):
+    lab.break_("crashloop")
+    lab.break_("pvc-pending")
+    result = await check(lab.config, now=lambda: lab.clock.now + timedelta(hours=hours))
+    finding = result.finding("clock_skew")
+    assert (finding.outcome, finding.note) == (Outcome.WARNED, f"the server's clock is {side} this host's")
+    assert finding.value == pytest.approx(7200, abs=2)
+    told = {name: result.value(name) for name in ("pods_not_ready", "recent_restarts", "claims_not_bound")}
+    assert told == {"pods_not_ready": 3, "recent_restarts": 3, "claims_not_bound": 1}
+
+
+async def test_a_namespace_with_nothing_in_it_is_measured_and_what_is_named_is_missing(lab):
+    result = await check(lab.config, now=lab.clock, namespace="default", deployments={}, certificates={})
+    zero = ("pods", "pods_not_ready", "services_without_endpoints", "jobs_failed", "claims_not_bound", "warnings")
+    assert {name: result.value(name) for name in zero} == dict.fromkeys(zero, 0)
+    assert result.problems == {"available[statefulset/redis]"}
+
+
+async def test_ten_thousand_sick_pods_are_read_in_pages_and_folded_into_one_line(lab):
+    pod = lab.cluster.store.get(known("pods"), "apex", "redis-0")
+    waiting = {
+        **pod["status"]["containerStatuses"][0],
+        "ready": False,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    }
+    sick = {"phase": "Running", "conditions": [], "containerStatuses": [waiting]}
+    text = json.dumps({"metadata": {**pod["metadata"], "name": "@"}, "spec": pod["spec"], "status": sick})
+    pages = []
+
+    def answered(request):
+        if not request.path.endswith("/api/v1/namespaces/apex/pods"):
+            return handle(lab.cluster, request)
+        begin = int(request.query.get("continue") or 0)
+        end = begin + int(request.query["limit"])
+        pages.append(end)
+        more = f'{{"continue": "{end}"}}' if end < 10_000 else "{}"
+        items = ",".join(text.replace("@", f"pod-{number:05}") for number in range(begin, end))
+        return Answer(200, f'{{"metadata": {more}, "items": [{items}]}}'.encode())
+
+    with server(answered) as port:
+        result = await check(pointed_at(lab, port), now=lab.clock, timeout="60s")
+    assert (len(pages), result.value("pods"), result.value("pods_not_ready")) == (10_000 // PAGE, 10_000, 10_000)
+    note = result.measurement("pods_not_ready").note
+    assert note.startswith("pod-00000: CrashLoopBackOff, ")
+    assert note.endswith(", and 9,995 more")
+    assert len(result.report.findings) < 40
 
 
 async def test_the_role_beside_the_probe_is_enough(lab):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import format_datetime
 from typing import Any
 
 from deployments.lab.kubernetes import discovery, logs, usage, writing
@@ -47,7 +48,12 @@ class Target:
 
 
 def handle(cluster: Cluster, request: Request) -> Answer:
-    """Answer one request as the API server would."""
+    """Answer one request as the API server would, dated by the cluster's clock."""
+    answer = _answered(cluster, request)
+    return replace(answer, headers={**answer.headers, "Date": format_datetime(cluster.now(), usegmt=True)})
+
+
+def _answered(cluster: Cluster, request: Request) -> Answer:
     try:
         return _route(cluster, request)
     except Failure as failure:
@@ -199,7 +205,7 @@ def _metrics(cluster: Cluster, target: Target) -> list[Object]:
     store, troubles = cluster.store, cluster.troubles
     if target.resource.plural == "nodes":
         nodes = [node for node in store.all("nodes") if node["metadata"]["name"] not in troubles.lost_nodes]
-        return [usage.node_metrics(store, node) for node in nodes]
+        return [usage.node_metrics(store, node, troubles.busy_nodes) for node in nodes]
     pods = [pod for pod in store.all("pods", target.namespace, "") if _runs(pod, troubles.lost_nodes)]
     return [usage.pod_metrics(store, pod, troubles.busy) for pod in pods]
 

@@ -42,7 +42,7 @@ class Cluster:
 
     def step(self) -> None:
         """Let every controller and every node look once."""
-        upkeep.step(self.store)
+        upkeep.step(self.store, cron=self.troubles.cron)
         workloads.step(self.store)
         stateful.step(self.store)
         kubelet.step(self.store, self.troubles)

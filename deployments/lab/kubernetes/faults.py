@@ -12,6 +12,7 @@ from deployments.lab.kubernetes.resources import known
 from deployments.lab.kubernetes.seeds import ADMIN_BINDING, SEEDS, admin_binding
 from deployments.lab.kubernetes.selectors import Object
 from deployments.lab.kubernetes.store import timestamp
+from deployments.lab.kubernetes.upkeep import NO_CLASS
 
 
 def _main(cluster: Cluster) -> Object:
@@ -60,6 +61,65 @@ def _spoil_certificates(cluster: Cluster) -> None:
         cluster.store.put(known("certificates"), {**item, "status": status})
 
 
+def _fail_job(cluster: Cluster) -> None:
+    """Leave a Job behind that gave up an hour ago, as its controller says of one whose pods failed too often."""
+    at = timestamp(cluster.now() - timedelta(hours=1))
+    why = {"reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": at, **why} for kind in ("FailureTarget", "Failed")
+    ]
+    pod = {"containers": [{"name": "migrate", "image": "lab/migrate:1"}], "restartPolicy": "Never"}
+    status = {"failed": 7, "startTime": at, "conditions": conditions}
+    _add(cluster, "jobs", "lab-migration", {"spec": {"backoffLimit": 6, "template": {"spec": pod}}, "status": status})
+
+
+def _miss_runs(cluster: Cluster) -> None:
+    """Let the controller of CronJobs stand still for two days; where there is no CronJob, there is one now."""
+    cluster.troubles.cron = False
+    if not cluster.store.all("cronjobs"):
+        pod = {"containers": [{"name": "report", "image": "lab/report:1"}], "restartPolicy": "OnFailure"}
+        spec = {"schedule": "0 2 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
+        _add(cluster, "cronjobs", "lab-report", {"spec": spec})
+    last = timestamp(cluster.now() - timedelta(days=2))
+    for item in cluster.store.all("cronjobs"):
+        cluster.store.put(known("cronjobs"), {**item, "status": {"lastScheduleTime": last, "lastSuccessfulTime": last}})
+
+
+def _claim_in_vain(cluster: Cluster) -> None:
+    """Claim a volume of a class that is not there, some days ago."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}}
+    long_ago, cluster.store.now = cluster.store.now, lambda: cluster.now() - timedelta(days=1)
+    _add(cluster, "persistentvolumeclaims", "lab-data", {"spec": spec | {"storageClassName": NO_CLASS}})
+    cluster.store.now = long_ago
+
+
+def _select_nothing(cluster: Cluster) -> None:
+    """Let the first workload's service select a label that no pod has."""
+    first = SEEDS[cluster.name].workloads[0]
+    name = first.service or first.name
+    service = cluster.store.get(known("services"), SEEDS[cluster.name].namespace, name)
+    cluster.troubles.good_services.setdefault(name, service["spec"]["selector"])
+    _select(cluster, name, {"app": f"{first.name}-renamed"})
+
+
+def _select(cluster: Cluster, name: str, selector: dict[str, str]) -> None:
+    service = cluster.store.get(known("services"), SEEDS[cluster.name].namespace, name)
+    cluster.store.put(known("services"), {**service, "spec": {**service["spec"], "selector": selector}})
+
+
+def _tire_node(cluster: Cluster) -> None:
+    cluster.troubles.busy_nodes.add(cluster.store.all("nodes")[0]["metadata"]["name"])
+
+
+def _add(cluster: Cluster, plural: str, name: str, content: Object) -> None:
+    """Put an object into the platform's namespace that goes when the cluster is mended."""
+    resource, namespace = known(plural), SEEDS[cluster.name].namespace
+    if (plural, namespace, name) not in cluster.troubles.added:
+        whole = {"apiVersion": resource.api_version, "kind": resource.kind} | content
+        cluster.store.add(resource, whole | {"metadata": {"name": name, "namespace": namespace}})
+        cluster.troubles.added.add((plural, namespace, name))
+
+
 def _issue_again(cluster: Cluster, good: dict[str, Object]) -> None:
     for item in cluster.store.all("certificates"):
         if status := good.get(item["metadata"]["name"]):
@@ -101,6 +161,11 @@ FAULTS: dict[str, Callable[[Cluster], None]] = {
     "node-not-ready": _lose_node,
     "hpa-at-ceiling": _at_ceiling,
     "certificate-fails": _spoil_certificates,
+    "job-failed": _fail_job,
+    "cronjob-missed": _miss_runs,
+    "pvc-pending": _claim_in_vain,
+    "service-without-endpoints": _select_nothing,
+    "node-busy": _tire_node,
 }
 
 
@@ -116,6 +181,10 @@ def mend(cluster: Cluster) -> None:
         broken, cluster.troubles = cluster.troubles, Troubles(logged=cluster.troubles.logged)
         _bind(cluster, "cluster-admin")
         _issue_again(cluster, broken.good_certificates)
+        for plural, namespace, name in broken.added:
+            cluster.store.remove(known(plural), namespace, name)
+        for name, selector in broken.good_services.items():
+            _select(cluster, name, selector)
         if broken.good_image:
             _set_image(cluster, broken.good_image)
         if broken.busy:

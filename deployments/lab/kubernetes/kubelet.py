@@ -29,6 +29,10 @@ class Troubles:
         busy: Values of the label `app` whose pods use all the CPU they may.
         logged: What the pods of the first deployment write of, by the names of `log_lines.TROUBLES`.
         good_image: What the first deployment ran before it was given an image that cannot be pulled.
+        cron: Whether the controller of CronJobs runs.
+        busy_nodes: Nodes that have no CPU and no memory left.
+        good_services: The selector of each service, by name, before it was changed.
+        added: Objects that a fault has put there: plural, namespace and name.
         good_certificates: The status of each Certificate, by name, before it could not be renewed.
     """
 
@@ -38,6 +42,10 @@ class Troubles:
     busy: set[str] = field(default_factory=set)
     logged: set[str] = field(default_factory=set)
     good_image: str = ""
+    cron: bool = True
+    busy_nodes: set[str] = field(default_factory=set)
+    good_services: dict[str, dict[str, str]] = field(default_factory=dict)
+    added: set[tuple[str, str, str]] = field(default_factory=set)
     good_certificates: dict[str, Object] = field(default_factory=dict)
 
 

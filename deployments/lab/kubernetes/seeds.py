@@ -152,6 +152,7 @@ def plant(cluster: Cluster, seed: Seed) -> None:
         _add(cluster, plural, item, seed.namespace)
     cluster.settle()
     store.now = cluster.now
+    cluster.settle()
 
 
 def _add(cluster: Cluster, plural: str, item: Object, namespace: str = "") -> None:
@@ -249,7 +250,7 @@ def _rest(cluster: Cluster, seed: Seed) -> list[tuple[str, Object]]:
         spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
         objects.append(("persistentvolumeclaims", {"metadata": {"name": name}, "spec": spec}))
     objects += [_certificate(cluster, name, host) for name, host in seed.certificates.items()]
-    objects += [_cronjob(cluster, name, schedule) for name, schedule in seed.cronjobs.items()]
+    objects += [_cronjob(name, schedule) for name, schedule in seed.cronjobs.items()]
     policy = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}
     objects.append(("networkpolicies", {"metadata": {"name": "same-namespace-only"}, "spec": policy}))
     first = seed.workloads[0]
@@ -277,13 +278,8 @@ def _certificate(cluster: Cluster, name: str, host: str) -> tuple[str, Object]:
     return "certificates", {"metadata": {"name": name}, "spec": spec, "status": status}
 
 
-def _cronjob(cluster: Cluster, name: str, schedule: str) -> tuple[str, Object]:
+def _cronjob(name: str, schedule: str) -> tuple[str, Object]:
     container = {"name": "backup", "image": "postgres:15-alpine", "command": ["pg_dump"]}
     pod = {"containers": [container], "restartPolicy": "OnFailure"}
     spec = {"schedule": schedule, "concurrencyPolicy": "Forbid", "jobTemplate": {"spec": {"template": {"spec": pod}}}}
-    last = timestamp(cluster.now() - timedelta(hours=6))
-    return "cronjobs", {
-        "metadata": {"name": name},
-        "spec": spec,
-        "status": {"lastScheduleTime": last, "lastSuccessfulTime": last},
-    }
+    return "cronjobs", {"metadata": {"name": name}, "spec": spec}

@@ -39,9 +39,12 @@ def pod_metrics(store: Store, pod: Object, busy: set[str]) -> Object:
     return _envelope(store, "PodMetrics", kept) | {"containers": containers}
 
 
-def node_metrics(store: Store, node: Object) -> Object:
+def node_metrics(store: Store, node: Object, busy: set[str]) -> Object:
     """Make the NodeMetrics of a node from its capacity."""
-    share, capacity = _share(node["metadata"]["name"], busy=False), node["status"]["capacity"]
+    share, capacity = (
+        _share(node["metadata"]["name"], busy=node["metadata"]["name"] in busy),
+        node["status"]["capacity"],
+    )
     cpu, memory = round(quantity(capacity["cpu"]) * share * 1e9), round(quantity(capacity["memory"]) * share / 1024)
     kept = {key: node["metadata"][key] for key in ("name", "labels") if key in node["metadata"]}
     return _envelope(store, "NodeMetrics", kept) | {"usage": {"cpu": f"{cpu}n", "memory": f"{memory}Ki"}}

@@ -294,7 +294,8 @@ def make_pod(store: Store, owner: Object, name: str) -> Object:
 
 def _job(store: Store, job: Object) -> None:
     meta, status = job["metadata"], job.get("status") or {}
-    if status.get("completionTime") or meta.get("deletionTimestamp"):
+    failed = any(one["type"] == "Failed" for one in status.get("conditions") or [])
+    if failed or status.get("completionTime") or meta.get("deletionTimestamp"):
         return
     if not job["spec"].get("selector"):
         _select(store, job)
@@ -328,10 +329,10 @@ def _collect_garbage(store: Store) -> None:
     """Remove what an owner left behind, and what was in a namespace that is going."""
     alive = {
         item["metadata"]["uid"]
-        for plural in ("deployments", "replicasets", "statefulsets", "jobs", "cronjobs", "daemonsets")
+        for plural in ("deployments", "replicasets", "statefulsets", "jobs", "cronjobs", "daemonsets", "services")
         for item in store.all(plural)
     }
-    for plural in ("replicasets", "pods", "jobs", "controllerrevisions"):
+    for plural in ("replicasets", "pods", "jobs", "controllerrevisions", "endpointslices"):
         for item in store.all(plural):
             controller = _controller(item)
             if controller is not None and controller not in alive:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from tasks.clients.cluster import Connection, Object
-from tasks.core.errors import Garbled
+from tasks.core.errors import Garbled, NotOffered
 from tasks.core.results import Reading
 from tasks.core.system import Access
+from tasks.systems.kubernetes.folding import NAMED, folded
+from tasks.systems.kubernetes.quantities import metrics, quantity
 from tasks.systems.kubernetes.spec import CATALOG, Spec
-
-_NAMED = 5
 
 
 def read_nodes(connection: Connection, _: Spec, access: Access) -> list[Reading]:
     """Measure the nodes of the cluster."""
-    nodes = list(connection.pages("/api/v1/nodes"))
+    nodes = _nodes(connection)
     if not nodes:
         raise Garbled("the cluster has no nodes", hint="see that the credentials are of the right cluster")
     away = {node["metadata"]["name"]: why for node in nodes if (why := _why_not_ready(node))}
@@ -21,8 +21,8 @@ def read_nodes(connection: Connection, _: Spec, access: Access) -> list[Reading]
     at = access.now()
     return [
         CATALOG.read("nodes", len(nodes), at=at),
-        CATALOG.read("nodes_ready", 1 - len(away) / len(nodes), at=at, note=_told(away)),
-        CATALOG.read("nodes_under_pressure", len(pressed), at=at, note=_told(pressed)),
+        CATALOG.read("nodes_ready", 1 - len(away) / len(nodes), at=at, note=folded(away)),
+        CATALOG.read("nodes_under_pressure", len(pressed), at=at, note=folded(pressed)),
     ]
 
 
@@ -42,6 +42,35 @@ def _pressures(node: Object) -> str:
     return " and ".join(kinds)
 
 
-def _told(reasons: dict[str, str]) -> str:
-    parts = [f"{name}: {why}" for name, why in sorted(reasons.items())]
-    return ", ".join(parts[:_NAMED]) + (f", and {len(parts) - _NAMED} more" if len(parts) > _NAMED else "")
+def read_node_usage(connection: Connection, _: Spec, access: Access) -> list[Reading]:
+    """Measure the busiest and the fullest node; the note names the next ones too."""
+    room = {node["metadata"]["name"]: _room(node) for node in _nodes(connection)}
+    items = metrics(connection, "/apis/metrics.k8s.io/v1beta1/nodes")
+    used = {item["metadata"]["name"]: item["usage"] for item in items}
+    readings: list[Reading] = []
+    for resource in ("cpu", "memory"):
+        shares = {
+            name: quantity(usage[resource]) / room[name][resource]
+            for name, usage in used.items()
+            if room.get(name, {}).get(resource)
+        }
+        worst = sorted(shares, key=lambda name: -shares[name])[:NAMED]
+        if worst:
+            note = ", ".join(f"{name}: {shares[name]:.0%}" for name in worst)
+            readings.append(CATALOG.read(f"node_{resource}", shares[worst[0]], at=access.now(), note=note))
+    if not readings:
+        raise NotOffered("metrics-server tells of no node yet")
+    return readings
+
+
+def _room(node: Object) -> dict[str, float]:
+    given = (node.get("status") or {}).get("allocatable") or {}
+    return {resource: quantity(str(given[resource])) for resource in ("cpu", "memory") if resource in given}
+
+
+def _nodes(connection: Connection) -> list[Object]:
+    """Return the nodes, read once a check."""
+    path = "/api/v1/nodes"
+    if path not in connection.seen:
+        connection.seen[path] = list(connection.pages(path))
+    return connection.seen[path]

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from tasks.clients.cluster import Connection, Object
 from tasks.core.results import Reading
 from tasks.core.system import Access
+from tasks.systems.kubernetes.folding import NAMED, folded
 from tasks.systems.kubernetes.spec import CATALOG, Spec
 
 RECENT = timedelta(hours=1)
 _STARTING = timedelta(minutes=1)
 _ENDING = timedelta(minutes=1)
-_NAMED = 5
 _HARMLESS = {"ContainerCreating", "PodInitializing", "not ready"}
 
 
@@ -44,7 +44,7 @@ def _cut_down(pod: Object) -> Object:
 
 def read_pods(connection: Connection, spec: Spec, access: Access) -> list[Reading]:
     """Measure the pods of the namespace."""
-    now = access.now()
+    at, now = access.now(), access.now() + connection.ahead
     running, failed = 0, []
     sick: dict[str, str] = {}
     restarts: list[tuple[int, str]] = []
@@ -64,11 +64,11 @@ def read_pods(connection: Connection, spec: Spec, access: Access) -> list[Readin
                 recent[f"{name}/{status['name']}"] = ended
     most, worst = max(restarts, default=(0, ""))
     return [
-        CATALOG.read("pods", running, at=now),
-        CATALOG.read("pods_not_ready", len(sick), at=now, note=_told(sick)),
-        CATALOG.read("pods_failed", len(failed), at=now, note=", ".join(failed[:_NAMED])),
-        CATALOG.read("restarts", most, at=now, note=worst if most else ""),
-        CATALOG.read("recent_restarts", len(recent), at=now, note=_told(recent)),
+        CATALOG.read("pods", running, at=at),
+        CATALOG.read("pods_not_ready", len(sick), at=at, note=folded(sick)),
+        CATALOG.read("pods_failed", len(failed), at=at, note=", ".join(failed[:NAMED])),
+        CATALOG.read("restarts", most, at=at, note=worst if most else ""),
+        CATALOG.read("recent_restarts", len(recent), at=at, note=folded(recent)),
     ]
 
 
@@ -117,10 +117,3 @@ def _ended_recently(status: Object, now: datetime) -> str:
     if at is None or now - at > RECENT:
         return ""
     return f"{ended.get('reason') or 'ended'} with exit code {ended.get('exitCode')}"
-
-
-def _told(reasons: dict[str, str]) -> str:
-    """Write the first few, and how many more there are."""
-    parts = [f"{name}: {reason}" for name, reason in sorted(reasons.items())[:_NAMED]]
-    more = len(reasons) - len(parts)
-    return ", ".join(parts) + (f", and {more} more" if more > 0 else "")

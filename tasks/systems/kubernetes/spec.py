@@ -37,6 +37,62 @@ CATALOG = Catalog(
         help="Whether a named deployment or stateful set is on its way to a new state, or not yet seen by its "
         "controller.",
     ),
+    Measure(
+        name="revision",
+        unit=Unit.COUNT,
+        help="The number of a named deployment's newest revision, as kubectl rollout history counts them.",
+    ),
+    Measure(
+        name="rolled_out",
+        unit=Unit.SECONDS,
+        help="How long ago a named deployment last moved on, from its condition Progressing.",
+    ),
+    Measure(
+        name="clock_skew",
+        unit=Unit.SECONDS,
+        help="How far this host's clock and the API server's are apart, by the date of its answer. Ages are told by "
+        "the server's clock.",
+        limit=Limit(warn=Bound(60, Unit.SECONDS)),
+        remedy="See that both keep their time by NTP: certificates, tokens and schedules go wrong with it.",
+    ),
+    Measure(
+        name="services_without_endpoints",
+        unit=Unit.COUNT,
+        help="Services with a selector that have no ready endpoint, those that the spec names aside.",
+        limit=Limit(warn=Bound(0, Unit.COUNT)),
+        remedy="Compare the service's selector with its pods' labels; then see why the pods are not Ready.",
+    ),
+    Measure(
+        name="endpoints",
+        unit=Unit.COUNT,
+        worse=Worse.BELOW,
+        help="Ready endpoints of each service that the spec names, from its EndpointSlices; 0 where it is missing.",
+        limit=Limit(critical=Bound(1, Unit.COUNT)),
+        remedy="Compare the service's selector with its pods' labels; then see why the pods are not Ready.",
+    ),
+    Measure(
+        name="jobs_failed",
+        unit=Unit.COUNT,
+        help="Jobs that gave up within the last day; of those that a CronJob made, only its newest finished one.",
+        limit=Limit(warn=Bound(0, Unit.COUNT)),
+        remedy="kubectl describe job and kubectl logs job/NAME; delete it once the cause is mended.",
+    ),
+    Measure(
+        name="missed_runs",
+        unit=Unit.COUNT,
+        help="Times at which a CronJob should have started since it last did, by its schedule and time zone; two "
+        "minutes are allowed. A suspended one is skipped.",
+        limit=Limit(warn=Bound(0, Unit.COUNT)),
+        remedy="kubectl describe cronjob: a run that does not end, a deadline, or a controller that stands still.",
+    ),
+    Measure(name="suspended", unit=Unit.YES_NO, help="Whether a CronJob is suspended."),
+    Measure(
+        name="claims_not_bound",
+        unit=Unit.COUNT,
+        help="PersistentVolumeClaims that are Pending for more than a minute, or Lost.",
+        limit=Limit(warn=Bound(0, Unit.COUNT)),
+        remedy="kubectl describe pvc: no such storage class, no room, or a volume of another zone.",
+    ),
     Measure(name="pods", unit=Unit.COUNT, help="Pods of the namespace that should run: not ended, not going."),
     Measure(
         name="pods_not_ready",
@@ -70,6 +126,20 @@ CATALOG = Catalog(
         help="Nodes that report MemoryPressure, DiskPressure or PIDPressure.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
         remedy="kubectl describe node: free disk or memory there, or let the node be drained.",
+    ),
+    Measure(
+        name="node_cpu",
+        unit=Unit.RATIO,
+        help="CPU use of the busiest node against what pods may have of it. Metrics API.",
+        limit=Limit(warn=Bound(0.9, Unit.RATIO)),
+        remedy="kubectl top pods --all-namespaces --sort-by=cpu; add a node, or move what is heavy.",
+    ),
+    Measure(
+        name="node_memory",
+        unit=Unit.RATIO,
+        help="Memory use of the fullest node against what pods may have of it. Metrics API.",
+        limit=Limit(warn=Bound(0.9, Unit.RATIO)),
+        remedy="kubectl top pods --all-namespaces --sort-by=memory; pods are evicted when it is full.",
     ),
     Measure(
         name="warnings",
@@ -127,7 +197,7 @@ CATALOG = Catalog(
 
 
 class Workload(Model):
-    """What a spec says of one deployment, stateful set or Certificate."""
+    """What a spec says of one deployment, stateful set, service or Certificate."""
 
     severity: str | None = Field(None, description="The platform's severity when this one is in trouble.")
 
@@ -148,6 +218,9 @@ class Spec(SystemSpec):
     )
     deployments: dict[str, Workload] = Field(default_factory=dict, description="Deployments that must be there.")
     stateful_sets: dict[str, Workload] = Field(default_factory=dict, description="Stateful sets that must be there.")
+    services: dict[str, Workload] = Field(
+        default_factory=dict, description="Services that must have a ready endpoint; the others only ought to."
+    )
     certificates: dict[str, Workload] = Field(
         default_factory=dict, description="cert-manager's Certificates that must be Ready."
     )
@@ -157,6 +230,7 @@ class Spec(SystemSpec):
         """Return what the spec names by the subject under which it is measured: `deployment/api`."""
         named = {f"deployment/{name}": workload for name, workload in self.deployments.items()}
         named |= {f"statefulset/{name}": workload for name, workload in self.stateful_sets.items()}
+        named |= {f"service/{name}": service for name, service in self.services.items()}
         return named | {f"certificate/{name}": certificate for name, certificate in self.certificates.items()}
 
     def limit(self, measurement: Measurement) -> Limit | None:
@@ -176,7 +250,7 @@ class Spec(SystemSpec):
         """Name every severity in use, those of the workloads too."""
         own = [
             ((field, name, "severity"), workload.severity)
-            for field in ("deployments", "stateful_sets", "certificates")
+            for field in ("deployments", "stateful_sets", "services", "certificates")
             for name, workload in getattr(self, field).items()
             if workload.severity is not None
         ]

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
 from tasks.clients.cluster import Connection, Object
-from tasks.core.errors import Garbled, NotOffered
 from tasks.core.results import Reading
 from tasks.core.system import Access
 from tasks.systems.kubernetes.pods import survey
+from tasks.systems.kubernetes.quantities import metrics, quantity
 from tasks.systems.kubernetes.spec import CATALOG, Spec
 
-_DECIMAL = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
-_FACTORS = _DECIMAL | {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)}
-_QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)")
 _KINDS = {"Deployment": "deployment", "StatefulSet": "statefulset"}
-
-
-def quantity(text: str) -> float:
-    """Read a Kubernetes quantity such as `250m`, `2Gi` or `1e3`.
-
-    Raises:
-        Garbled: It is none.
-    """
-    match = _QUANTITY.fullmatch(text)
-    if match is None or match[2] not in _FACTORS:
-        raise Garbled(f"{text[:40]!r} is no quantity")
-    return float(match[1]) * _FACTORS[match[2]]
 
 
 def read_usage(connection: Connection, spec: Spec, access: Access) -> list[Reading]:
@@ -52,10 +36,7 @@ def read_usage(connection: Connection, spec: Spec, access: Access) -> list[Readi
 
 
 def _used(connection: Connection, spec: Spec) -> dict[str, dict[str, float]]:
-    try:
-        items = list(connection.pages(f"/apis/metrics.k8s.io/v1beta1/namespaces/{spec.namespace}/pods"))
-    except NotOffered as error:
-        raise NotOffered("this cluster has no metrics API", hint="install metrics-server") from error
+    items = metrics(connection, f"/apis/metrics.k8s.io/v1beta1/namespaces/{spec.namespace}/pods")
     return {item["metadata"]["name"]: _sums(item) for item in items}
 
 

@@ -16,16 +16,16 @@ _REASONS = 3
 
 def read_warnings(connection: Connection, spec: Spec, access: Access) -> list[Reading]:
     """Measure the warnings of the namespace."""
-    now = access.now()
+    at, now = access.now(), access.now() + connection.ahead
     path = f"/api/v1/namespaces/{spec.namespace}/events"
     recent = [
         event
         for event in connection.pages(path, fieldSelector="type=Warning")
-        if (at := _last_seen(event)) is not None and now - at <= RECENT
+        if (seen := _last_seen(event)) is not None and now - seen <= RECENT
     ]
     counts = Counter(str(event.get("reason") or "no reason") for event in recent)
     note = ", ".join(f"{reason} ({count})" for reason, count in counts.most_common(_REASONS))
-    return [CATALOG.read("warnings", len(recent), at=now, note=note)]
+    return [CATALOG.read("warnings", len(recent), at=at, note=note)]
 
 
 def _last_seen(event: Object) -> datetime | None:

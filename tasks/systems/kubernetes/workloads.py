@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from tasks.clients.cluster import Connection, Object
 from tasks.core.results import Reading
 from tasks.core.system import Access
+from tasks.systems.kubernetes.pods import parse_time
 from tasks.systems.kubernetes.spec import CATALOG, Spec
+
+_REVISION = "deployment.kubernetes.io/revision"
 
 
 def read_deployments(connection: Connection, spec: Spec, access: Access) -> list[Reading]:
@@ -18,7 +22,7 @@ def read_deployments(connection: Connection, spec: Spec, access: Access) -> list
         subject = f"deployment/{name}"
         readings.append(_available(item, subject, spec, access))
         if item is not None:
-            readings += _rollout(item, subject, access)
+            readings += _rollout(item, subject, access, connection.ahead)
     return readings
 
 
@@ -52,13 +56,21 @@ def _available(item: Object | None, subject: str, spec: Spec, access: Access) ->
     return CATALOG.read("available", value, at=access.now(), subject=subject, note=note)
 
 
-def _rollout(item: Object, subject: str, access: Access) -> Iterator[Reading]:
+def _rollout(item: Object, subject: str, access: Access, ahead: timedelta) -> Iterator[Reading]:
     status = item.get("status") or {}
     progressing = next((c for c in status.get("conditions") or [] if c["type"] == "Progressing"), None)
     stuck = progressing is not None and progressing["status"] == "False"
     note = str(progressing.get("message", "")) if stuck and progressing is not None else ""
     yield CATALOG.read("rollout_stuck", stuck, at=access.now(), subject=subject, note=note)
     yield CATALOG.read("rollout_running", _moving(item) and not stuck, at=access.now(), subject=subject)
+    revision = (item["metadata"].get("annotations") or {}).get(_REVISION, "")
+    if revision.isdigit():
+        yield CATALOG.read("revision", int(revision), at=access.now(), subject=subject)
+    moved = parse_time((progressing or {}).get("lastUpdateTime"))
+    if moved is not None:
+        age = (access.now() + ahead - moved).total_seconds()
+        note = f"at {moved:%Y-%m-%d %H:%M} UTC"
+        yield CATALOG.read("rolled_out", max(age, 0), at=access.now(), subject=subject, note=note)
 
 
 def _moving(item: Object) -> bool:
