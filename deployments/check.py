@@ -60,7 +60,9 @@ async def _sweep(inspection: Inspection, told: Callable[[SystemReport], None]) -
         started = {name: asyncio.create_task(one(name)) for name in wave}
         running |= started
         await asyncio.wait(started.values(), timeout=_HEAD_START)
-    return [await running[name] for name in inspection.systems]
+    found = [await running[name] for name in inspection.systems]
+    await inspection.look_around(found)
+    return found
 
 
 def _waves(inspection: Inspection) -> list[list[str]]:

@@ -89,7 +89,9 @@ async def check_systems(inspection: Inspection, progress: Progress | None = None
             await progress(done, len(inspection.systems))
         return found
 
-    return list(await asyncio.gather(*(one(name) for name in inspection.systems)))
+    found = list(await asyncio.gather(*(one(name) for name in inspection.systems)))
+    await inspection.look_around(found)
+    return found
 
 
 async def _result(inspection: Inspection, name: str, state: State[Any]) -> SystemReport:

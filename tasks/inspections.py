@@ -9,8 +9,12 @@ from datetime import datetime
 
 from tasks import platforms
 from tasks.clients.blobs import open_store
+from tasks.clients.hush_store import HushStore
+from tasks.clients.network import own_trouble
 from tasks.clients.report_store import Earlier, ReportStore
-from tasks.core.errors import ConfigError, WatchkeeperError
+from tasks.core.errors import ConfigError, Unreachable, WatchkeeperError
+from tasks.core.hushes import Hush
+from tasks.core.notice import gated, is_cut_off, quieted
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport, build_report
 from tasks.core.results import Outcome
@@ -30,6 +34,8 @@ class Inspection:
         access: What probes may use.
         systems: The names to check, in the spec's order.
         earlier: The report to compare with.
+        hushes: What people said of problems: acknowledged, or put off.
+        network: What is wrong with this host's own network; nothing as long as anything answers.
         troubles: What is to be told of Watchkeeper itself.
     """
 
@@ -39,6 +45,8 @@ class Inspection:
         self.suffix = secrets.token_hex(3)
         self.systems: Sequence[str] = ()
         self.earlier = Earlier(None)
+        self.hushes: Sequence[Hush] = ()
+        self.network = ""
         self.troubles: list[SystemReport] = []
 
     @classmethod
@@ -58,6 +66,7 @@ class Inspection:
         inspection = cls(flow, platforms.load(name, settings), access, settings)
         inspection.systems = _chosen(inspection.platform, systems)
         inspection.earlier = inspection._before()
+        inspection.hushes = inspection._hushed()
         return inspection
 
     @property
@@ -70,13 +79,29 @@ class Inspection:
         at = self.access.now()
         self.troubles.append(platforms.own_trouble(self.platform, what, error, at, outcome))
 
+    async def look_around(self, found: Sequence[SystemReport]) -> None:
+        """See whether this host has a network, where nothing that is reached over one answers.
+
+        On the lab there is nothing to see: it is all on this host.
+        """
+        if self.settings.lab is None and is_cut_off(found, self.platform):
+            try:
+                self.network = await own_trouble(self.settings.witnesses)
+            except ConfigError as error:
+                self.trouble("witnesses", error, Outcome.WARNED)
+        if self.network:
+            reason = Unreachable(f"this host reaches nothing: {self.network}", hint="See to the network of this host.")
+            self.trouble("network", reason, Outcome.ERRORED)
+
     def report(
         self, found: Sequence[SystemReport], *, scheduled: datetime | None = None, run_url: str | None = None
     ) -> Report:
-        """Put the report together."""
+        """Put the report together, with whom it is told and whom not."""
+        settled = gated(found, self.platform, self.network) if self.network else found
+        everything = [*settled, *self.troubles]
         return build_report(
             self.platform,
-            [*found, *self.troubles],
+            quieted(everything, self.platform, hushes=self.hushes, now=self.access.now()),
             flow=self.flow,
             started=self.started,
             finished=self.access.now(),
@@ -94,6 +119,20 @@ class Inspection:
         except WatchkeeperError as error:
             return Earlier(None, f"earlier reports cannot be read: {error}")
         return store.latest(self.platform.platform, self.flow, environment=self.environment, systems=self.systems)
+
+    def _hushed(self) -> Sequence[Hush]:
+        """Return what people said of problems; where it cannot be read, nothing is held back, and that is told."""
+        try:
+            return hush_store(self.settings).active(self.platform.platform, self.access.now())
+        except WatchkeeperError as error:
+            self.trouble("acknowledgements", error, Outcome.WARNED)
+            return ()
+
+
+def hush_store(settings: Settings) -> HushStore:
+    """Open the store of acknowledgements and snoozes: beside the reports where the settings name a place for them."""
+    where = f"{settings.reports.rstrip('/')}/hushes" if settings.reports else settings.state / "hushes"
+    return HushStore(open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle))
 
 
 def report_store(settings: Settings) -> ReportStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import json
 import os
@@ -69,6 +70,7 @@ def access(settings: Settings | None = None) -> Access:
         resolver=resolver(settings.lab),
         now=lambda: datetime.now(UTC),
         ca_bundle=authority if authority is not None and authority.exists() else None,
+        pause=asyncio.sleep if settings.confirm else None,
     )
 
 

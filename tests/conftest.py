@@ -77,7 +77,8 @@ class RunningLab:
     @property
     def access(self) -> Access:
         """What a probe needs to reach the lab."""
-        return Access(resolver=self.resolver, now=lambda: datetime.now(UTC), ca_bundle=self.state / "ca.pem")
+        ca_bundle = self.state / "ca.pem"
+        return Access(resolver=self.resolver, now=lambda: datetime.now(UTC), ca_bundle=ca_bundle, pause=None)
 
     def break_(self, target: str, fault: str) -> None:
         the_lab.break_(self.state, target, fault)

@@ -116,7 +116,7 @@ async def check(
         }
     )
     clock = (lambda: now) if now else lambda: datetime.now(UTC)
-    access = Access(resolver=SecretResolver(environment or {}), now=clock, ca_bundle=ca_bundle)
+    access = Access(resolver=SecretResolver(environment or {}), now=clock, ca_bundle=ca_bundle, pause=None)
     return await check_system(platform, "it", access)
 
 

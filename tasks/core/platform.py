@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from tasks.core.model import Model
 from tasks.core.references import Address
 from tasks.core.results import Outcome
+from tasks.core.steadiness import Confirm
 from tasks.core.system import SystemSpec
 from tasks.core.units import Duration, format_duration
+from tasks.core.windows import Window, ZoneName
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 """Lower case, digits, dashes: it becomes part of keys and addresses."""
-
-
-def _zone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError(f"{value!r} is no time zone: write an IANA name such as UTC or Europe/Prague")
-    return value
 
 
 class Slack(Model):
@@ -80,7 +76,7 @@ class PlatformSpec(Model):
 
     platform: Name = Field(description="The name by which commands and flows call it.")
     title: str = Field(description="What people call it.")
-    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="IANA time zone for what people read.")
+    timezone: ZoneName = Field("UTC", description="IANA time zone for what people read.")
     slack: Slack
     status_page: str | None = Field(None, description="Address of the public status page.")
     contacts: tuple[Contact, ...] = ()
@@ -89,6 +85,10 @@ class PlatformSpec(Model):
     severities: dict[str, Severity] = Field(description="The runbook's own classes, worst first.", min_length=1)
     default_severity: DefaultSeverity = Field(description="For findings whose limit and system name none.")
     recovery: Recovery | None = None
+    confirm: Confirm = Field(Confirm(), description="How often a problem must be seen before it counts.")
+    maintenance: dict[Name, Window] = Field(
+        default_factory=dict, description="When work is announced, by name: nobody is notified of what it breaks."
+    )
     systems: dict[Name, SystemSpec] = Field(min_length=1, description="What it relies on, by name.")
 
     @property
@@ -101,6 +101,9 @@ class PlatformSpec(Model):
         known, systems = tuple(self.severities), tuple(self.systems)
         yield ("default_severity", "warn"), self.default_severity.warn, known
         yield ("default_severity", "critical"), self.default_severity.critical, known
+        for name, window in self.maintenance.items():
+            for position, system_name in enumerate(window.systems):
+                yield ("maintenance", name, "systems", str(position)), system_name, systems
         for name, system in self.systems.items():
             for path, severity in system.severities():
                 yield ("systems", name, *path), severity, known
@@ -124,6 +127,17 @@ class PlatformSpec(Model):
             return ()
 
         return next((found for name in self.systems if (found := walk(name, ()))), ())
+
+    def needed(self, system: str) -> set[str]:
+        """Return all that a system cannot work without, through others too."""
+        found: set[str] = set()
+        open_ends = [system]
+        while open_ends:
+            spec = self.systems.get(open_ends.pop())
+            parents = {use.name for use in spec.uses()} - found if spec is not None else set()
+            found |= parents
+            open_ends += parents
+        return found - {system}
 
     def response_time(self, severity: str) -> str:
         """Say how soon a person must respond, for a person."""

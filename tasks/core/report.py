@@ -53,6 +53,7 @@ class Changes(Model):
     unseen: tuple[Finding, ...] = Field(
         (), description="Problems of the report before of which this one cannot tell: not resolved."
     )
+    silenced: tuple[Finding, ...] = Field((), description="Problems that are there and of which nobody is notified.")
 
 
 class Report(Model):
@@ -89,6 +90,11 @@ class Report(Model):
         return tuple(finding for finding in self.findings if finding.outcome.is_problem)
 
     @property
+    def loud(self) -> tuple[Finding, ...]:
+        """The problems that people are notified of, worst first."""
+        return tuple(finding for finding in self.problems if finding.is_loud)
+
+    @property
     def counts(self) -> Counter[Outcome]:
         """How many findings had each outcome."""
         return Counter(finding.outcome for finding in self.findings)
@@ -96,20 +102,27 @@ class Report(Model):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> Verdict:
-        """Failed, unknown, warned or passed; a report in which nothing was checked is unknown, never passed."""
-        counts = self.counts
-        if counts[Outcome.FAILED]:
+        """Failed, unknown, warned or passed; a report in which nothing was checked is unknown, never passed.
+
+        A problem that nobody is notified of counts as a warning, however bad it is.
+        """
+        loud = {finding.outcome for finding in self.loud}
+        if Outcome.FAILED in loud:
             return Verdict.FAILED
-        if counts[Outcome.ERRORED] or not (counts[Outcome.PASSED] or counts[Outcome.WARNED]):
+        if Outcome.ERRORED in loud or not (self.problems or self.counts[Outcome.PASSED]):
             return Verdict.UNKNOWN
-        return Verdict.WARNED if counts[Outcome.WARNED] else Verdict.PASSED
+        return Verdict.WARNED if self.problems else Verdict.PASSED
+
+
+_TOLD_BEFORE = ("acknowledged", "snoozed")
 
 
 def compare(systems: Iterable[SystemReport], previous: Report | None, *, note: str = "") -> Changes:
     """Tell what changed since the report before.
 
     A problem is resolved only when the same key is seen passed now, or, where nothing could be told, once it is
-    measured again; one that this report does not cover, or could not check, is `unseen`.
+    measured again; one that this report does not cover, or could not check, is `unseen`. One of which nobody was
+    notified, as something else was the matter, is new once people are.
     """
     if previous is None:
         return Changes(note=note or "no earlier report to compare with")
@@ -119,12 +132,15 @@ def compare(systems: Iterable[SystemReport], previous: Report | None, *, note: s
     passed = {key for key, finding in now.items() if finding.outcome is Outcome.PASSED}
     told = {key for system in systems for key in _told(system)} - now.keys()
     passed |= {key for key in told if key in before and before[key].outcome is Outcome.ERRORED}
-    problems = [finding for finding in now.values() if finding.outcome.is_problem]
+    loud = [finding for finding in now.values() if finding.is_loud]
+    known = {key for key, finding in before.items() if finding.quiet is None or finding.quiet.why in _TOLD_BEFORE}
     return Changes(
         previous=previous.id,
         previous_at=previous.finished,
-        new=tuple(finding for finding in problems if finding.key not in before),
-        persisting=tuple(finding for finding in problems if finding.key in before),
+        note=note,
+        new=tuple(finding for finding in loud if finding.key not in known),
+        persisting=tuple(finding for finding in loud if finding.key in known),
+        silenced=tuple(finding for finding in now.values() if finding.outcome.is_problem and not finding.is_loud),
         resolved=tuple(finding for key, finding in before.items() if key in passed),
         unseen=tuple(
             finding

@@ -79,6 +79,14 @@ class Gap(Model):
 Reading = Measurement | Gap
 
 
+class Quiet(Model):
+    """Why nobody is notified of a problem. It stays in the report, and quiet is never the same as resolved."""
+
+    why: Literal["dependency", "maintenance", "acknowledged", "snoozed"]
+    text: str = Field(description="For a person: `depends on cache, which does not answer`.")
+    until: AwareDatetime | None = Field(None, description="When it ends by itself; None where something must change.")
+
+
 class Finding(Model):
     """A measurement held against its limit, or the plain statement that there was nothing to hold."""
 
@@ -97,6 +105,16 @@ class Finding(Model):
     remedy: str = ""
     at: AwareDatetime
     since: AwareDatetime | None = Field(None, description="Since when it has been a problem, as far as is known.")
+    track: str = Field(
+        "", description="What the last looks saw, oldest first: P passed, W warned, F failed, E could not tell."
+    )
+    flapping: bool = Field(default=False, description="It changes so often that no single look says how it is.")
+    quiet: Quiet | None = Field(None, description="Why nobody is notified of this problem; None where people are.")
+
+    @property
+    def is_loud(self) -> bool:
+        """Whether it is a problem that people are to be notified of."""
+        return self.outcome.is_problem and self.quiet is None
 
     @property
     def key(self) -> str:

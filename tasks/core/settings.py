@@ -25,6 +25,13 @@ class Settings(BaseSettings):
     ca_bundle: Path | None = Field(None, description="PEM file of certificate authorities to trust.")
     slack_token: str | None = Field(None, description="Reference to Slack's bot token: `env:NAME`, `file:...`.")
     concurrency: int = Field(8, ge=1, le=256, description="How many systems are checked at the same time.")
+    confirm: bool = Field(
+        default=True, description="Look again before a problem counts; where it is off, the first look counts."
+    )
+    witnesses: tuple[str, ...] = Field(
+        (),
+        description='Where this host\'s own network is tried once nothing answers, as JSON: `["192.0.2.1:53"]`.',
+    )
     slack_webhook: str | None = Field(
         None, description="Reference to an incoming webhook's address, for where there is no token."
     )

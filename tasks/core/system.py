@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from tasks.core.limits import REACHABLE, Catalog, Limit, Measure
 from tasks.core.model import Model
 from tasks.core.references import Resolver
 from tasks.core.results import Measurement, Reading
+from tasks.core.steadiness import Confirm
 from tasks.core.units import Duration
 
 
@@ -43,7 +45,15 @@ class SystemSpec(Model):
     timeout: Duration = Field(
         timedelta(seconds=10), gt=timedelta(0), description="The whole check of this system may take this long."
     )
+    confirm: Confirm | None = Field(
+        None, description="How often its problems must be seen before they count; as the platform says by default."
+    )
     limits: dict[str, Limit] = Field(default_factory=dict, description="Bounds on measurements, by name.")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached without any network. Kinds that look at this host extend it."""
+        return False
 
     def measure(self, measurement: Measurement) -> Measure:
         """Return the catalog's entry for a measurement."""
@@ -82,12 +92,14 @@ class Access:
         ca_bundle: A PEM file of certificate authorities to trust instead of the host's, if any.
         now: The clock; aware, UTC.
         systems: The other systems of the platform by name, for kinds that live inside another (a queue in a Redis).
+        pause: Waits for so many seconds between two looks; None where the first look counts.
     """
 
     resolver: Resolver
     now: Callable[[], datetime]
     ca_bundle: Path | None = None
     systems: dict[str, SystemSpec] | None = None
+    pause: Callable[[float], Awaitable[None]] | None = asyncio.sleep
 
 
 class Probe(Protocol):

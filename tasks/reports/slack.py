@@ -25,6 +25,7 @@ MOST_PROBLEMS = 10
 MOST_MESSAGES = 5
 _MOST_IN_TEXT = 600
 _MOST_GREEN = 15
+_MOST_REASONS = 4
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'"}
 
 
@@ -46,11 +47,11 @@ def summary(report: Report, platform: PlatformSpec | None = None, *, url: str | 
     address = wording.web_address(url or report.run_url or "")
     late = wording.lateness(report)
     head = [_section(_bold_verdict(report) + (f"\n⏰ {mrkdwn(late)}" if late else ""))]
-    tail = [*_quiet_parts(report), *_foot(report, platform, address)]
+    tail = [*_silenced(report), *_quiet_parts(report), *_foot(report, platform, address)]
     if not report.problems:
         return SlackMessage(text=_text(report, platform), blocks=head + tail)
     lead = [*head, _section(_changes(report))]
-    problems = wording.ranked(report.problems, platform)
+    problems = wording.ranked(report.loud, platform)
     shown = _fitting((_problem(f, report, platform) for f in problems[:MOST_PROBLEMS]), lead + tail)
     rest = len(problems) - len(shown)
     more = [_context(f"… and {wording.plural(rest, 'more problem')}, in the thread and in the report")] if rest else []
@@ -138,6 +139,19 @@ def _problem(finding: Finding, report: Report, platform: PlatformSpec | None) ->
     return _section("\n".join(line for line in lines if line))
 
 
+def _silenced(report: Report) -> list[Block]:
+    """Name what nobody is notified of in a line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for finding in wording.ranked(report.problems):
+        if finding.quiet is not None:
+            reasons.setdefault(wording.silence(finding, report), []).append(wording.problem(finding))
+    if not reasons:
+        return []
+    lines = [f"{mrkdwn(wording.listed(what, 5), 400)}: {mrkdwn(why, 300)}" for why, what in reasons.items()]
+    more = [f"… and {len(lines) - _MOST_REASONS} more reasons"] if len(lines) > _MOST_REASONS else []
+    return [_section("\n".join(["🔕 *Silenced*", *lines[:_MOST_REASONS], *more]))]
+
+
 def _quiet_parts(report: Report) -> list[Block]:
     if not report.problems:
         blocks = [_context(_changes(report))]
@@ -148,9 +162,9 @@ def _quiet_parts(report: Report) -> list[Block]:
         blocks = [_section("\n".join([*greens[:_MOST_GREEN], *more]))] if greens else []
     gaps = [f"{mrkdwn(wording.listed(names, 5), 400)}: {mrkdwn(why, 250)}" for why, names in wording.unchecked(report)]
     if gaps:
-        more = [f"… and {len(gaps) - 4} more reasons"] if len(gaps) > 4 else []  # noqa: PLR2004
+        more = [f"… and {len(gaps) - _MOST_REASONS} more reasons"] if len(gaps) > _MOST_REASONS else []
         icon = wording.ICONS[Outcome.NOT_CHECKED]
-        blocks.append(_section("\n".join([f"{icon} *Not checked*", *gaps[:4], *more])))
+        blocks.append(_section("\n".join([f"{icon} *Not checked*", *gaps[:_MOST_REASONS], *more])))
     return blocks
 
 

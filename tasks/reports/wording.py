@@ -112,6 +112,8 @@ def verdict_word(report: Report) -> str:
         return "nothing was checked"
     if report.verdict is Verdict.PASSED:
         return "passed" if unchecked(report) else ALL_GREEN
+    if report.verdict is Verdict.WARNED and not report.loud:
+        return "all problems silenced"
     return {Verdict.FAILED: "failed", Verdict.UNKNOWN: "could not tell", Verdict.WARNED: "warnings"}[report.verdict]
 
 
@@ -141,7 +143,7 @@ def verdict_line(report: Report) -> str:
 def headline(report: Report, platform: PlatformSpec | None = None) -> str:
     """Say platform, verdict and the worst thing in one line, for a notification on a locked phone."""
     line = verdict_line(report)
-    problems = ranked(report.problems, platform)
+    problems = ranked(report.loud, platform)
     if not problems:
         return f"{line} ({scope(report) if report.verdict is Verdict.PASSED else counted(report)})"
     worst, others = problems[0], problems[1:]
@@ -161,7 +163,8 @@ def headline(report: Report, platform: PlatformSpec | None = None) -> str:
 def ranked(findings: Iterable[Finding], platform: PlatformSpec | None = None) -> list[Finding]:
     """Sort findings worst first: by outcome, then by the platform's severities, then as they come.
 
-    What broke comes before what depends on it: a cause is as urgent as the most urgent of its consequences.
+    What broke comes before what depends on it: a cause is as urgent as the most urgent of its consequences. Those of
+    which nobody is notified come last.
     """
     found = list(findings)
     order = {name: rank for rank, name in enumerate(platform.severities)} if platform else {}
@@ -172,10 +175,10 @@ def ranked(findings: Iterable[Finding], platform: PlatformSpec | None = None) ->
         for cause in causes[id(finding)]:
             borne[cause] = min(own[id(finding)], borne.get(cause, len(order)))
 
-    def place(finding: Finding) -> tuple[int, int, bool, int]:
+    def place(finding: Finding) -> tuple[bool, int, int, bool, int]:
         severity, symptom = own[id(finding)], bool(causes[id(finding)])
         urgency = severity if symptom else min(severity, borne.get(finding.system, len(order)))
-        return finding.outcome.rank, urgency, symptom, severity
+        return finding.quiet is not None, finding.outcome.rank, urgency, symptom, severity
 
     return sorted(found, key=place)
 
@@ -186,19 +189,22 @@ def _causes(findings: Iterable[Finding], platform: PlatformSpec | None) -> Itera
     broken = {outcome: {finding.system for finding in found if finding.outcome is outcome} for outcome in _BROKEN}
     for finding in found:
         bad = broken.get(finding.outcome, set())
-        needed = _needed(finding.system, platform) if bad and platform is not None else set()
+        needed = platform.needed(finding.system) if bad and platform is not None else set()
         yield sorted(bad & needed)
 
 
-def _needed(system: str, platform: PlatformSpec) -> set[str]:
-    """Return all that a system depends on, through others too; a spec has no circles."""
-    spec = platform.systems.get(system)
-    parents = spec.depends_on if spec is not None else ()
-    return set(parents).union(*(_needed(parent, platform) for parent in parents))
+def silence(finding: Finding, report: Report) -> str:
+    """Say why nobody is notified of a problem, and until when; nothing where people are."""
+    if finding.quiet is None:
+        return ""
+    until = f", until {day_and_time(finding.quiet.until, report)}" if finding.quiet.until else ""
+    return plain(f"{finding.quiet.text}{until}", 300)
 
 
 def because(finding: Finding, report: Report, platform: PlatformSpec | None) -> str:
-    """Name the broken systems that a problem's system depends on, or nothing: `depends on cache, which failed too`."""
+    """Say why a problem is silenced, or name what it depends on: `depends on cache, which failed too`."""
+    if finding.quiet is not None:
+        return f"silenced: {silence(finding, report)}"
     alike = [finding, *(other for other in report.problems if other.outcome is finding.outcome)]
     causes = next(_causes(alike, platform))
     return f"depends on {listed(causes)}, which {OUTCOMES[finding.outcome]} too" if causes else ""
@@ -321,12 +327,18 @@ def changed(report: Report) -> list[tuple[str, tuple[Finding, ...]]]:
         ("resolved", changes.resolved),
         ("could not be looked at again", changes.unseen),
         ("still there", changes.persisting),
+        ("silenced", changes.silenced),
     ]
     return [(words, findings) for words, findings in groups if findings]
 
 
 def change_line(report: Report) -> str:
-    """Say in one line what changed since the report before."""
+    """Say in one line what changed since the report before, and what is odd about that one."""
+    note = plain(report.changes.note, 200) if report.changes.previous else ""
+    return f"{_change_line(report)} ({note})" if note else _change_line(report)
+
+
+def _change_line(report: Report) -> str:
     if report.changes.previous is None:
         return f"First report: {plain(report.changes.note, 200) or 'nothing to compare with'}"
     groups = changed(report)

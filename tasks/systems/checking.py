@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import datetime
 from time import perf_counter
 
 from tasks.core.errors import NotOffered, Unreachable, WatchkeeperError
@@ -14,7 +15,8 @@ from tasks.core.judging import judge
 from tasks.core.limits import REACHABLE
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport
-from tasks.core.results import Gap, Measurement, Outcome, Reading
+from tasks.core.results import Finding, Gap, Measurement, Outcome, Reading
+from tasks.core.steadiness import Looks
 from tasks.core.system import Access, Probe, SystemSpec
 from tasks.core.units import format_duration
 from tasks.systems import kinds
@@ -25,7 +27,9 @@ log = logging.getLogger(__name__)
 async def check_system(
     platform: PlatformSpec, name: str, access: Access, previous: Report | None = None
 ) -> SystemReport:
-    """Measure one system and judge it. Never raises for what the system does; never takes longer than its time-out.
+    """Measure one system and judge it, again while a problem is not sure yet. Never raises for what the system does.
+
+    Each look ends within the system's time-out; how many there are at most, and the pause, is the spec's `confirm`.
 
     Args:
         platform: The platform's spec.
@@ -36,23 +40,32 @@ async def check_system(
     spec = platform.systems[name]
     access = replace(access, systems=dict(platform.systems))
     began = perf_counter()
-    readings = [_scrubbed(reading, access) for reading in await measure(spec, access)]
-    earlier = {finding.key: finding for finding in previous.findings} if previous else {}
-    now = access.now()
-    findings = []
-    for reading in readings:
-        key = f"{name}/{reading.name or 'check'}" + (f"[{reading.subject}]" if reading.subject else "")
-        finding = judge(reading, platform=platform, system=name, previous=earlier.get(key), now=now)
-        if finding is not None:
-            findings.append(finding)
+    confirm = spec.confirm or platform.confirm
+    looks = Looks(confirm, {finding.key: finding for finding in previous.findings} if previous else {})
+    while True:
+        readings = [_scrubbed(reading, access) for reading in await measure(spec, access)]
+        looks.add(_judged(readings, platform, name, looks.before, access.now()))
+        if looks.settled or access.pause is None:
+            break
+        await access.pause(confirm.every.total_seconds())
     return SystemReport(
         name=name,
         kind=spec.kind,
         title=spec.title or name,
         seconds=round(perf_counter() - began, 3),
-        findings=tuple(findings),
+        findings=tuple(looks.findings(platform.default_severity.warn)),
         measurements=tuple(reading for reading in readings if isinstance(reading, Measurement)),
     )
+
+
+def _judged(
+    readings: Iterable[Reading], platform: PlatformSpec, name: str, before: Mapping[str, Finding], now: datetime
+) -> Iterator[Finding]:
+    for reading in readings:
+        key = f"{name}/{reading.name or 'check'}" + (f"[{reading.subject}]" if reading.subject else "")
+        finding = judge(reading, platform=platform, system=name, previous=before.get(key), now=now)
+        if finding is not None:
+            yield finding
 
 
 def load_drivers(platform: PlatformSpec, systems: Iterable[str]) -> None:

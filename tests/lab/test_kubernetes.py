@@ -111,7 +111,7 @@ def platform(**more):
 
 async def check(config, *, now=None, **more):
     resolver = SecretResolver({"KUBECONFIG_OF_APEX": str(config)})
-    access = Access(resolver, now or (lambda: datetime.now(UTC)))
+    access = Access(resolver, now or (lambda: datetime.now(UTC)), pause=None)
     return Result(await check_system(platform(**more), "cluster", access))
 
 

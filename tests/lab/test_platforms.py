@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,6 @@ from deployments.check import check_now
 from deployments.lab.pieces import Lab
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
-from tasks.core.system import Access
 from tasks.platforms import load, platform_names
 from tasks.systems import kinds
 from tasks.systems.checking import check_system
@@ -436,7 +436,7 @@ CASES = (
 @pytest.fixture(scope="module")
 def look(running_lab, tmp_path_factory):
     """Check systems of a platform as `watchkeeper check --lab` does, and return the report."""
-    settings = Settings(state=tmp_path_factory.mktemp("state"), lab=running_lab.state)
+    settings = Settings(state=tmp_path_factory.mktemp("state"), lab=running_lab.state, confirm=False)
 
     def check(platform, systems=()):
         return check_now(platform, list(systems), settings, began=lambda _: None, told=lambda _: None)
@@ -551,7 +551,7 @@ async def test_what_grows_old_is_told_as_time_goes_by(lab, target, later, turns)
     if system == "ephemeral":
         lab.break_(target, "stale-uploads")
     access = lab.access
-    ahead = Access(access.resolver, now=lambda: datetime.now(UTC) + later, ca_bundle=access.ca_bundle)
+    ahead = replace(access, now=lambda: datetime.now(UTC) + later)
     now, then = [await check_system(load(platform), system, clock) for clock in (access, ahead)]
     assert not [f for f in now.findings if f.measurement in turns and f.outcome.is_problem]
     assert {f.measurement: (f.outcome, f.severity) for f in then.findings if f.measurement in turns} == turns

@@ -73,12 +73,12 @@ def test_a_good_spec_is_read_with_a_byte_order_mark_and_windows_lines():
         (
             "    url: {env: SHOP",
             "    urll: {env: SHOP",
-            "shop.yaml:11:5: systems.cache.urll: unknown key; did you mean 'url'?; allowed: depends_on, kind, limits,",
+            "shop.yaml:11:5: systems.cache.urll: unknown key; did you mean 'url'?; allowed: confirm, depends_on, kind, limits,",
         ),
         (
             "title: Web",
             "titel: x\ntitle: Web",
-            "shop.yaml:2:1: titel: unknown key; did you mean 'title'?; allowed: contacts,",
+            "shop.yaml:2:1: titel: unknown key; did you mean 'title'?; allowed: confirm, contacts,",
         ),
         (
             "memory_used",

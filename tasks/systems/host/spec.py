@@ -86,6 +86,11 @@ class Spec(SystemSpec):
     )
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this machine."""
+        return self.through is None
+
     def limit(self, measurement: Measurement) -> Limit | None:
         """Return the mount point's own limit where it has one."""
         general = super().limit(measurement)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tasks.core.limits import Catalog, Limit, Measure, limits_field
 from tasks.core.model import Model
@@ -15,6 +14,7 @@ from tasks.core.references import Address
 from tasks.core.results import Measurement
 from tasks.core.system import SystemSpec, Use, limit_severities
 from tasks.core.units import Duration, Unit
+from tasks.core.windows import ZoneName
 
 CATALOG = Catalog(
     Measure(
@@ -84,7 +84,7 @@ class Spec(SystemSpec):
     services: tuple[str, ...] = Field((), description="Compose services.")
     files: tuple[str, ...] = Field((), description="Paths or globs of files; rotated ones beside them are found.")
     folder: Address = Field(".", description="Where files are whose paths are relative.")
-    timezone: str = Field("UTC", description="IANA time zone of times in files that name none.")
+    timezone: ZoneName = Field("UTC", description="IANA time zone of times in files that name none.")
     since: Duration = Field(timedelta(hours=1), description="How far to look back.")
     patterns: dict[str, Pattern] = Field(min_length=1, description="What to count, by name.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
@@ -97,12 +97,10 @@ class Spec(SystemSpec):
             raise ValueError("`selector` chooses pods and `services` Compose services: give one of them")
         return self
 
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"{value!r} is no time zone: write an IANA name such as UTC or Europe/Prague")
-        return value
+    @property
+    def is_local(self) -> bool:
+        """Whether they are files of this machine."""
+        return self.inside is None
 
     def limit(self, measurement: Measurement) -> Limit | None:
         """Return the pattern's own limit where it has one."""
