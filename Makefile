@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# Tests wait more than they compute: three workers keep two cores busy. ARGS="-n 0" runs them one after the other.
+WORKERS := -n 3
 
 # Loading Prefect takes twice as long where nothing may keep its bytecode.
 unexport PYTHONDONTWRITEBYTECODE
@@ -35,7 +37,7 @@ lab: $(READY) ## Start the embedded lab and leave it up
 	$(BIN)/watchkeeper lab up $(ARGS)
 
 test: lint types layers browser-deps ## Lint, types, layers and all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 check: lint types layers unit ## The fast checks, for before every commit
 
@@ -50,7 +52,7 @@ layers: $(READY)
 	$(BIN)/lint-imports
 
 unit: $(READY)
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q $(WORKERS) tests/unit $(ARGS)
 
 browser-deps:
 	@command -v chromium > /dev/null || deployments/lab/apt-install.sh chromium \

@@ -42,7 +42,7 @@ class Inspection:
     def __init__(self, flow: str, platform: PlatformSpec, access: Access, settings: Settings) -> None:
         self.flow, self.platform, self.access, self.settings = flow, platform, access, settings
         self.started = access.now()
-        self.suffix = secrets.token_hex(3)
+        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"  # so that ids sort by time
         self.systems: Sequence[str] = ()
         self.earlier = Earlier(None)
         self.hushes: Sequence[Hush] = ()

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployments import lab as the_lab
+from deployments.lab import servers
 from deployments.lab.servers import Server, free_ports, postgres, running, seaweedfs, secantus, valkey, victoria
 from tasks.clients.secrets import SecretResolver
 from tasks.core.errors import NotOffered
 from tasks.core.system import Access
+from tests import workers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="Write the golden files anew instead of comparing.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give every worker of pytest-xdist ports of its own: two that look at once would find the same ones free."""
+    if hasattr(config, "workerinput"):
+        number = int(config.workerinput["workerid"].removeprefix("gw"))
+        servers.PORTS = servers.PORTS[number :: config.workerinput["workercount"]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> workers.Together:
+    """Keep together in one worker what shares a server that takes long to start."""
+    return workers.Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, where there are workers."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: workers.longest_first(item.nodeid))
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,12 @@ import pytest
 
 from tasks.clients.blobs import FolderStore, MemoryStore
 from tasks.clients.report_store import ReportStore
+from tasks.clients.secrets import SecretResolver
 from tasks.core.errors import Denied
 from tasks.core.report import SystemReport, build_report
+from tasks.core.settings import Settings
+from tasks.core.system import Access
+from tasks.inspections import Inspection
 from tests.golden.reports import NOW, PLATFORM
 
 
@@ -35,6 +39,15 @@ def test_the_newest_report_is_the_one_before():
         store.save(report(hours), "")
     assert latest(store).report == report(3)
     assert latest(store, before=report(3).id).report == report(2)
+
+
+def test_of_two_runs_within_a_second_the_later_one_is_the_newest():
+    def begun(milliseconds):
+        access = Access(SecretResolver({}), now=lambda: NOW + timedelta(milliseconds=milliseconds))
+        return Inspection("health-check", PLATFORM, access, Settings()).report([])
+
+    ids = [begun(milliseconds).id for milliseconds in range(0, 1000, 50)]
+    assert ids == sorted(ids)
 
 
 def test_there_is_none_before_the_first():

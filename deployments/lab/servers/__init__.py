@@ -21,7 +21,7 @@ from pathlib import Path
 from tasks.core.errors import ConfigError, TransientError
 
 HOST = "127.0.0.1"
-_PORTS = range(20_000, 32_000)  # below what the kernel gives to clients, who would otherwise take one in between
+PORTS = range(20_000, 32_000)  # below what the kernel gives to clients, who would otherwise take one in between
 _taken: set[int] = set()
 
 
@@ -66,9 +66,9 @@ def free_ports(count: int) -> list[int]:
     """Return loopback ports that are free, and that no earlier call in this process returned."""
     found: list[int] = []
     while len(found) < count:
-        if len(_taken) == len(_PORTS):
-            raise TransientError(f"there is no free port between {_PORTS.start} and {_PORTS.stop}")
-        port = random.choice(_PORTS)  # noqa: S311 - spread, not secrecy
+        if len(_taken) == len(PORTS):
+            raise TransientError(f"there is no free port between {PORTS.start} and {PORTS.stop}")
+        port = random.choice(PORTS)  # noqa: S311 - spread, not secrecy
         if port in _taken:
             continue
         _taken.add(port)

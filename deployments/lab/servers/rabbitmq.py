@@ -26,11 +26,12 @@ _ERLANG = (
 )
 _PACKAGES = ("rabbitmq-server", *(f"erlang-{part}" for part in _ERLANG))
 # Erlang's own terms: for rabbitmq.conf it would first read the schema of every plugin, which takes seconds.
+# Figures are gathered as often as the finest retention asks, which is every five seconds by default.
 _CONFIG = """\
 [{{rabbit, [
    {{tcp_listeners, [{{"{host}", {amqp}}}]}},
    {{default_user, <<"{user}">>}}, {{default_pass, <<"{password}">>}},
-   {{collect_statistics_interval, 1000}},
+   {{collect_statistics_interval, 250}},
    {{consumer_timeout, undefined}},
    {{vm_memory_high_watermark, {{absolute, 512000000}}}},
    {{disk_free_limit, {disk_free_limit}}},
@@ -38,6 +39,8 @@ _CONFIG = """\
  {{rabbitmq_management, [
    {{tcp_config, [{{ip, "{host}"}}, {{port, {port}}}]}},
    {{management_db_cache_multiplier, 1}}]}},
+ {{rabbitmq_management_agent, [
+   {{sample_retention_policies, [{{global, [{{60, 1}}]}}, {{basic, [{{60, 1}}]}}, {{detailed, [{{60, 1}}]}}]}}]}},
  {{rabbitmq_stomp, [{{tcp_listeners, [{{"{host}", {stomp}}}]}}]}}].
 """
 
