@@ -40,6 +40,7 @@ class Answer:
         broken: Why the body did not come to its end, in a few words; empty when it did.
         seconds: From sending the first request to the end of the body.
         parts: Where that time went.
+        date: The header `Date`, or nothing.
     """
 
     status: int
@@ -51,6 +52,7 @@ class Answer:
     broken: str
     seconds: float
     parts: Parts
+    date: str = ""
 
 
 class Client(httpx.AsyncClient):
@@ -189,6 +191,7 @@ async def fetch(
         broken=broken,
         seconds=perf_counter() - began,
         parts=watch.parts,
+        date=response.headers.get("date", ""),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from tasks.clients.http import Answer, fetch, too_long
 from tasks.core.errors import Denied, Garbled, NotOffered, PermanentError, Unreachable
@@ -42,9 +42,28 @@ class _Series(BaseModel):
     values: tuple[tuple[float, str], ...] | None = None
 
 
-class _Alert(BaseModel):
+class Alert(BaseModel):
+    """One alert that is pending or fires."""
+
     labels: dict[str, str]
     state: str
+    annotations: dict[str, str] = Field(default_factory=dict)
+    active_at: AwareDatetime | None = Field(None, alias="activeAt")
+
+    @property
+    def name(self) -> str:
+        """What its rule is called."""
+        return self.labels.get("alertname", "without a name")
+
+
+class AlertRule(BaseModel):
+    """One alerting rule that the server evaluates."""
+
+    name: str
+    state: str = "inactive"
+    labels: dict[str, str] = Field(default_factory=dict)
+    health: str = "unknown"
+    last_error: str = Field("", alias="lastError")
 
 
 @dataclass(frozen=True)
@@ -61,19 +80,24 @@ class Api:
     Args:
         client: From `tasks.clients.http.session`.
         end: When the event loop's clock says that the time is over.
+
+    Attributes:
+        date: The header `Date` of the answer to `greet`.
     """
 
     def __init__(self, client: httpx.AsyncClient, end: float) -> None:
         self._client, self._end = client, end
+        self.date = ""
 
     async def greet(self) -> float:
-        """Make the first contact with a trivial query; return how many seconds it took.
+        """Make the first contact with a trivial query; return how many seconds it took, and keep the answer's date.
 
         Raises:
             WatchkeeperError: There is no query API that lets us in at this address.
         """
         answer = await self._get("query", {"query": "1"})
         _opened(answer)
+        self.date = answer.date
         return answer.seconds
 
     async def query(self, promql: str, at: datetime, *, most: int = MAX_SERIES) -> Answered:
@@ -114,25 +138,42 @@ class Api:
         late = until - max(_LATE, 2 * step)
         return {labels: samples for labels, samples in histories.items() if samples and samples[-1].at >= late}
 
-    async def firing_alerts(self) -> list[str]:
-        """Return the names of the alerts that fire, one for each.
+    async def alerts(self) -> list[Alert]:
+        """Return the alerts that are pending or fire.
 
         Raises:
             NotOffered: This server evaluates no alerts.
+            Garbled: The answer is not of the documented form.
         """
-        answer = await self._get("alerts", {})
-        if answer.status in (400, 404, 405, 501):
-            raise NotOffered("this server has no /api/v1/alerts", hint="ask the server that evaluates the rules")
-        data = _opened(answer).data
+        data = _opened(await self._offered("alerts", {})).data
         try:
-            alerts = [_Alert.model_validate(alert) for alert in data["alerts"] or ()]
+            return [Alert.model_validate(alert) for alert in data["alerts"] or ()]
         except (ValidationError, TypeError, KeyError):
             raise Garbled("its list of alerts is not of the form that Prometheus documents") from None
-        return [alert.labels.get("alertname", "without a name") for alert in alerts if alert.state == "firing"]
+
+    async def alert_rules(self) -> list[AlertRule]:
+        """Return the alerting rules that the server evaluates.
+
+        Raises:
+            NotOffered: This server evaluates no rules.
+            Garbled: The answer is not of the documented form.
+        """
+        data = _opened(await self._offered("rules", {"type": "alert"})).data
+        try:
+            rules = [rule for group in data["groups"] or () for rule in group["rules"] or ()]
+            return [AlertRule.model_validate(rule) for rule in rules if rule.get("type", "alerting") == "alerting"]
+        except (ValidationError, TypeError, KeyError, AttributeError):
+            raise Garbled("its list of rules is not of the form that Prometheus documents") from None
+
+    async def _offered(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
+        answer = await self._get(endpoint, parameters)
+        if answer.status in (400, 404, 405, 501):
+            raise NotOffered(f"this server has no /api/v1/{endpoint}", hint="ask the server that evaluates the rules")
+        return answer
 
     async def _get(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
         seconds = max(self._end - asyncio.get_running_loop().time(), 0)
-        bound = {} if endpoint == "alerts" else {"timeout": f"{max(math.floor(seconds * 1000), 1)}ms"}
+        bound = {} if endpoint in ("alerts", "rules") else {"timeout": f"{max(math.floor(seconds * 1000), 1)}ms"}
         return await fetch(
             self._client,
             "GET",

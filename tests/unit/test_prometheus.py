@@ -12,7 +12,7 @@ from tasks.clients.prometheus import _unbroken
 from tasks.core.limits import Worse
 from tasks.core.results import Outcome
 from tasks.core.units import Unit
-from tasks.systems.prometheus.spec import Objective, Spec
+from tasks.systems.prometheus.spec import BURNS, Objective, ServiceLevel, Spec
 from tests.hostile import (
     NOW,
     answer,
@@ -42,7 +42,7 @@ def matrix(*series: tuple[dict, list]) -> dict:
     return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
 
-def prometheus(query=None, query_range=None, alerts=None, *, status="200 OK", seen=None):
+def prometheus(query=None, query_range=None, alerts=None, rules=None, *, status="200 OK", seen=None):
     """Play a server: the greeting always works, the rest answers what is given."""
 
     def route(target, headers):
@@ -52,7 +52,9 @@ def prometheus(query=None, query_range=None, alerts=None, *, status="200 OK", se
             seen.append((parts.path, parameters, headers))
         if parameters.get("query") == "1":
             return answer(json.dumps(GREETING))
-        said = {"query": query, "query_range": query_range, "alerts": alerts}[parts.path.rsplit("/", 1)[1]]
+        said = {"query": query, "query_range": query_range, "alerts": alerts, "rules": rules}[
+            parts.path.rsplit("/", 1)[1]
+        ]
         if said is None:
             return answer("404 page not found", status="404 Not Found")
         return answer(said if isinstance(said, str | bytes) else json.dumps(said), status=status)
@@ -259,6 +261,114 @@ async def test_a_server_without_alerts_is_not_checked_and_only_where_they_are_as
 async def test_alerts_of_another_form_are_errored(alerts):
     report = await report_of(prometheus(vector("0"), alerts=alerts), {}, limits={"firing_alerts": {"critical": 0}})
     assert finding(report, "firing_alerts").outcome is Outcome.ERRORED
+
+
+def listed(what: str, items: list) -> dict:
+    data = {"alerts": items} if what == "alerts" else {"groups": [{"name": "all", "rules": items}]}
+    return {"status": "success", "data": data}
+
+
+ALERTS = {"severities": {"critical": "P0", "warning": "P2"}}
+
+
+async def test_a_storm_of_alerts_is_folded_the_worst_are_told_and_all_are_counted():
+    firing = [
+        {
+            "labels": {"alertname": f"A{number:03}", "severity": "critical" if number > 994 else "warning"},
+            "state": "firing",
+        }
+        for number in range(1000)
+    ]
+    handler = prometheus(vector("0"), alerts=listed("alerts", firing), rules=listed("rules", [{"name": "A000"}]))
+    report = await report_of(handler, {}, alerts=ALERTS)
+    told = [f for f in report.findings if f.measurement == "alert" and f.outcome is Outcome.FAILED]
+    assert len(told) == 20
+    assert [f.subject for f in told if f.subject > "A9"] == [f"A{number} (critical)" for number in range(995, 1000)]
+    assert measured(report, "firing_alerts").value == 1000
+    (rest,) = [f for f in report.findings if f.measurement == "alert" and f.outcome is Outcome.NOT_CHECKED]
+    assert rest.note.startswith("980 more alerts fire and are not told one by one: A015 (warning), ")
+    assert len(rest.note) < 300
+
+
+async def test_alerts_of_one_name_are_one_finding_since_the_first_of_them_began():
+    firing = [
+        {
+            "labels": {"alertname": "Full", "pod": pod},
+            "state": "firing",
+            "activeAt": f"2026-11-22T0{hour}:00:00.123456789Z",
+        }
+        for hour, pod in ((8, "b"), (7, "a"))
+    ]
+    handler = prometheus(vector("0"), alerts=listed("alerts", firing), rules=listed("rules", [{"name": "Full"}]))
+    found = finding(await report_of(handler, {}, alerts={}), "alert", "Full")
+    assert (found.outcome, found.severity, found.note) == (Outcome.WARNED, "P2", "2 of them; pod=b; pod=a")
+    assert found.since.hour == 7
+
+
+async def test_a_server_that_lists_no_rules_still_tells_what_fires():
+    firing = [{"labels": {"alertname": "Down", "severity": "critical"}, "state": "firing"}]
+    report = await report_of(prometheus(vector("0"), alerts=listed("alerts", firing)), {}, alerts=ALERTS)
+    assert finding(report, "alert", "Down (critical)").severity == "P0"
+    assert finding(report, "rules_broken").outcome is Outcome.NOT_CHECKED
+
+
+async def test_a_server_whose_clock_is_off_is_told():
+    dated = answer(json.dumps(GREETING), headers="Date: Sun, 22 Nov 2026 11:00:00 GMT\r\n")
+    found = finding(await report_of(saying(dated), {}), "clock_skew")
+    assert (found.outcome, found.value) == (Outcome.WARNED, 7200)
+
+
+LEVEL = {"slo": "99.9%", "bad_ratio": "1 - avg(avg_over_time(up[{window}]))"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"slo": "99.9"}, "written like 99.9%"),
+        ({"slo": "100%"}, "below 100%"),
+        ({"slo": "> 99%"}, "below 100%"),
+        ({"bad_ratio": "1 - up"}, "{window}"),
+        ({"errors": "failed_total", "total": "all_total"}, "either"),
+        ({"bad_ratio": None}, "either"),
+        ({"bad_ratio": None, "errors": "failed_total"}, "either"),
+    ],
+)
+def test_a_service_level_that_says_too_little_or_too_much_is_refused(wrong, says):
+    with pytest.raises(ValidationError, match=says):
+        ServiceLevel.model_validate(LEVEL | wrong)
+
+
+def test_a_service_level_asks_for_each_window_and_its_bounds_follow_its_period():
+    assert ServiceLevel.model_validate(LEVEL).query(timedelta(hours=6)) == "1 - avg(avg_over_time(up[6h]))"
+    bounds = [[burn.bound(timedelta(days=days)).number for burn in BURNS.values()] for days in (30, 90)]
+    assert bounds == [[14.4, 6, 3, 1], [43.2, 18, 9, 3]]
+
+
+@pytest.mark.parametrize(
+    ("empty", "outcome"),
+    [("errored", Outcome.ERRORED), ("not checked", Outcome.NOT_CHECKED), ("zero", Outcome.PASSED)],
+)
+async def test_a_service_level_without_any_request_is_what_its_spec_says(empty, outcome):
+    level = LEVEL | {"empty": empty}
+    report = await report_of(prometheus(vector("NaN")), {"empty": "zero"}, service_levels={"shop": level})
+    for name in (*BURNS, "error_budget_left"):
+        assert finding(report, name, "shop").outcome is outcome
+
+
+async def test_a_service_level_of_several_series_is_errored_with_the_cure():
+    report = await report_of(prometheus(vector("0", "1")), {}, service_levels={"shop": LEVEL})
+    found = finding(report, "burn_rate_1h", "shop")
+    assert (found.outcome, found.remedy) == (Outcome.ERRORED, "aggregate with sum() or avg()")
+
+
+async def test_a_limit_of_the_spec_stands_above_the_windows_own():
+    limits = {"burn_rate_1h": {"warn": 2000, "severity": "P2"}}
+    report = await report_of(
+        prometheus(vector("1")), {}, service_levels={"shop": LEVEL | {"page": "P0"}}, limits=limits
+    )
+    assert finding(report, "burn_rate_1h", "shop").outcome is Outcome.PASSED
+    page = finding(report, "burn_rate_6h", "shop")
+    assert (page.outcome, page.severity, page.limit) == (Outcome.FAILED, "P0", "above 6")
 
 
 async def test_the_token_is_sent_and_never_shown():

@@ -1,33 +1,42 @@
-"""Measures objectives with a Prometheus' own query API. Needs to read `/api/v1/query`, `query_range` and `alerts`."""
+"""Measures objectives with a Prometheus' own query API.
+
+Needs to read `/api/v1/query`, `query_range`, and where alerts are told `alerts` and `rules`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import datetime
 
+from tasks.clients.clocks import ahead
 from tasks.clients.http import session
 from tasks.clients.prometheus import Answered, Api, Labels
 from tasks.core.errors import WatchkeeperError
 from tasks.core.results import Gap, Measurement, Outcome, Reading, Sample
 from tasks.core.system import Access
+from tasks.systems.prometheus.alerts import read_alerts
+from tasks.systems.prometheus.freshness import read_freshness
+from tasks.systems.prometheus.service_levels import read_service_levels
 from tasks.systems.prometheus.spec import CATALOG, Objective, Spec
 
 _MARGIN = 0.9  # of the system's time: what is slow must be told before the whole check is cut off
 _AT_ONCE = 4
-_NAMES = 10
 
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
-    """Yield the time of a trivial query, each objective's values, and how many alerts fire where that has a limit."""
+    """Yield what a trivial query took, how fresh the data is, objectives, service levels, and alerts where wanted."""
     end = asyncio.get_running_loop().time() + spec.timeout.total_seconds() * _MARGIN
     headers = {"Authorization": f"Bearer {access.resolver.resolve(spec.token)}"} if spec.token else {}
     address = access.resolver.resolve(spec.url)
     async with session(address, ca_bundle=access.ca_bundle, headers=headers) as client:
         api, slots = Api(client, end), asyncio.Semaphore(_AT_ONCE)
+        sent = access.now()
         yield CATALOG.read("latency", await api.greet(), at=access.now())
+        if (off := ahead(api.date, sent, access.now())) is not None:
+            yield CATALOG.read("clock_skew", abs(off).total_seconds(), at=access.now())
+        yield await read_freshness(api, spec, access.now())
 
         async def measure(name: str, objective: Objective) -> list[Reading]:
             async with slots:
@@ -36,8 +45,10 @@ async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
         for readings in await asyncio.gather(*(measure(*item) for item in spec.objectives.items())):
             for reading in readings:
                 yield reading
-        if "firing_alerts" in spec.limits:
-            yield await _firing_alerts(api, access)
+        for reading in await read_service_levels(api, spec, access.now(), slots):
+            yield reading
+        for reading in await read_alerts(api, spec, access.now()):
+            yield reading
 
 
 async def _measure(api: Api, name: str, objective: Objective, at: datetime) -> list[Reading]:
@@ -111,17 +122,3 @@ def _subject(labels: Labels) -> str:
     if len(labels) == 1:
         return next(value for _, value in labels)
     return ", ".join(f"{label}={value}" for label, value in sorted(labels))
-
-
-async def _firing_alerts(api: Api, access: Access) -> Reading:
-    try:
-        names = await api.firing_alerts()
-    except WatchkeeperError as error:
-        return Gap.of(error, "firing_alerts")
-    return CATALOG.read("firing_alerts", len(names), at=access.now(), note=_counted(names))
-
-
-def _counted(names: Iterable[str]) -> str:
-    counts = sorted(Counter(names).items())
-    listed = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in counts[:_NAMES])
-    return f"{listed} and {len(counts) - _NAMES} more" if len(counts) > _NAMES else listed
