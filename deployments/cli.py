@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,92 @@ def check(platform: str, systems: tuple[str, ...], *, html: Path | None, lab: bo
 
         html.write_text(render(report, watcher.platform), encoding="utf-8")
     raise click.exceptions.Exit(Exit.FINDINGS if report.problems or report.verdict != "passed" else Exit.FINE)
+
+
+def _silencing(kind: str, platform: str, pattern: str, state: Path, **given: Any) -> None:
+    """Keep a silence and say what it is."""
+    from tasks.core.units import parse_duration
+    from tasks.silences import silence
+
+    lab, as_json = given.pop("lab"), given.pop("as_json")
+    with told(as_json=as_json):
+        try:
+            lasting = parse_duration(given.pop("lasting"))
+        except ValueError as error:
+            fail(f"--for: {error}", as_json=as_json)
+        kept = silence(kind, platform, pattern, lasting=lasting, settings=_settings(state, lab=lab), **given)  # type: ignore[arg-type]
+    if as_json:
+        say_json(kept.model_dump(mode="json"))
+    else:
+        click.echo(f"{kept.platform} {kept.pattern} is {kept.text}, until {kept.until.astimezone():%a %d %b %H:%M %Z}")
+        for key in kept.outcomes:
+            click.echo(f"  {key}")
+        click.secho(f"to take it back: watchkeeper silences {kept.platform} --end {kept.id}", dim=True, err=True)
+
+
+def _silence_options(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the options that an acknowledgement and a snooze share."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            json_option,
+            state_option,
+            lab_option,
+            click.option("--by", default=getpass.getuser, show_default="your login", help="Who says so."),
+            click.option("--why", default="", help="What is done about it, or why it can wait."),
+            click.option("--for", "lasting", default=default, show_default=True, help="For how long: 30m, 4h, 2d."),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+@main.command(epilog=_example("watchkeeper ack apex cache/reachable --for 4h --why 'the host is being restarted'"))
+@click.argument("platform")
+@click.argument("problem")
+@_silence_options("4h")
+def ack(platform: str, problem: str, **given: Any) -> None:
+    """Say that somebody is on a problem: it is not told again, unless it gets worse.
+
+    PROBLEM is the key of a finding as --json has it, a system, or a pattern: cache/reachable, cache, 'api/*'.
+    """
+    _silencing("acknowledged", platform, problem, **given)
+
+
+@main.command(epilog=_example("watchkeeper snooze stario gpus --for 2d", "watchkeeper snooze apex '*' --for 30m"))
+@click.argument("platform")
+@click.argument("pattern")
+@_silence_options("1h")
+def snooze(platform: str, pattern: str, **given: Any) -> None:
+    """Put problems off for a time, those to come too. They are still checked, and stay in the reports.
+
+    PATTERN is the key of a finding, a system, or a pattern: logs/matches[errors], logs, '*'.
+    """
+    _silencing("snoozed", platform, pattern, **given)
+
+
+@main.command(epilog=_example("watchkeeper silences apex", "watchkeeper silences apex --end cache/reachable"))
+@click.argument("platform")
+@click.option("--end", metavar="ID", help="Take back this one, by id or by its pattern.")
+@lab_option
+@state_option
+@json_option
+def silences(platform: str, *, end: str | None, lab: bool, state: Path, as_json: bool) -> None:
+    """List what is acknowledged or snoozed and has not ended, or take it back."""
+    from tasks import silences as verbs
+
+    settings = _settings(state, lab=lab)
+    with told(as_json=as_json):
+        found = verbs.end(platform, end, settings) if end else verbs.active(platform, settings)
+    if as_json:
+        say_json([one.model_dump(mode="json") for one in found])
+        return
+    for one in found:
+        until = "ended" if end else f"until {one.until.astimezone():%a %d %b %H:%M %Z}"
+        click.echo(f"{one.id}  {one.pattern}  {one.text}, {until}")
+    if not found:
+        click.echo(f"nothing of {platform} is silenced")
 
 
 @main.command(

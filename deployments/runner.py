@@ -32,7 +32,14 @@ from pathlib import Path
 from deployments import control
 from deployments.warm import LENGTH_BYTES, PASSED_ON
 
-_LOADED = ("prefect.engine", "prefect.flow_engine", "prefect.cli", "flows.health_check", "flows.deliver_reports")
+_LOADED = (
+    "prefect.engine",
+    "prefect.flow_engine",
+    "prefect.cli",
+    "flows.health_check",
+    "flows.deliver_reports",
+    "flows.silence_problem",
+)
 _OWN = ("deployments", "flows", "tasks")
 _PR_SET_PDEATHSIG = 1
 _TIMEOUT = 5.0

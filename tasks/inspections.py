@@ -9,16 +9,16 @@ from datetime import datetime
 
 from tasks import platforms
 from tasks.clients.blobs import open_store
-from tasks.clients.hush_store import HushStore
 from tasks.clients.network import own_trouble
 from tasks.clients.report_store import Earlier, ReportStore
+from tasks.clients.silence_store import SilenceStore
 from tasks.core.errors import ConfigError, Unreachable, WatchkeeperError
-from tasks.core.hushes import Hush
 from tasks.core.notice import gated, is_cut_off, quieted
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport, build_report
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
+from tasks.core.silences import Silence
 from tasks.core.system import Access
 
 
@@ -34,7 +34,7 @@ class Inspection:
         access: What probes may use.
         systems: The names to check, in the spec's order.
         earlier: The report to compare with.
-        hushes: What people said of problems: acknowledged, or put off.
+        silences: What people said of problems: acknowledged, or put off.
         network: What is wrong with this host's own network; nothing as long as anything answers.
         troubles: What is to be told of Watchkeeper itself.
     """
@@ -45,7 +45,7 @@ class Inspection:
         self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"  # so that ids sort by time
         self.systems: Sequence[str] = ()
         self.earlier = Earlier(None)
-        self.hushes: Sequence[Hush] = ()
+        self.silences: Sequence[Silence] = ()
         self.network = ""
         self.troubles: list[SystemReport] = []
 
@@ -66,7 +66,7 @@ class Inspection:
         inspection = cls(flow, platforms.load(name, settings), access, settings)
         inspection.systems = _chosen(inspection.platform, systems)
         inspection.earlier = inspection._before()
-        inspection.hushes = inspection._hushed()
+        inspection.silences = inspection._silenced()
         return inspection
 
     @property
@@ -101,7 +101,7 @@ class Inspection:
         everything = [*settled, *self.troubles]
         return build_report(
             self.platform,
-            quieted(everything, self.platform, hushes=self.hushes, now=self.access.now()),
+            quieted(everything, self.platform, silences=self.silences, now=self.access.now()),
             flow=self.flow,
             started=self.started,
             finished=self.access.now(),
@@ -120,19 +120,19 @@ class Inspection:
             return Earlier(None, f"earlier reports cannot be read: {error}")
         return store.latest(self.platform.platform, self.flow, environment=self.environment, systems=self.systems)
 
-    def _hushed(self) -> Sequence[Hush]:
+    def _silenced(self) -> Sequence[Silence]:
         """Return what people said of problems; where it cannot be read, nothing is held back, and that is told."""
         try:
-            return hush_store(self.settings).active(self.platform.platform, self.access.now())
+            return silence_store(self.settings).active(self.platform.platform, self.access.now())
         except WatchkeeperError as error:
             self.trouble("acknowledgements", error, Outcome.WARNED)
             return ()
 
 
-def hush_store(settings: Settings) -> HushStore:
+def silence_store(settings: Settings) -> SilenceStore:
     """Open the store of acknowledgements and snoozes: beside the reports where the settings name a place for them."""
-    where = f"{settings.reports.rstrip('/')}/hushes" if settings.reports else settings.state / "hushes"
-    return HushStore(open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle))
+    where = f"{settings.reports.rstrip('/')}/silences" if settings.reports else settings.state / "silences"
+    return SilenceStore(open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle))
 
 
 def report_store(settings: Settings) -> ReportStore:

@@ -146,7 +146,7 @@ def own_trouble(platform: PlatformSpec, what: str, error: Exception, at: datetim
         observed="broken",
         outcome=outcome,
         severity=default.critical if outcome is Outcome.ERRORED else default.warn,
-        note=str(error),
+        note=getattr(error, "message", str(error)),
         remedy=getattr(error, "hint", None) or "",
         at=at,
         since=at,

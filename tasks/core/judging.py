@@ -14,6 +14,9 @@ from tasks.core.results import Finding, Gap, Measurement, Outcome, Reading
 from tasks.core.system import SystemSpec
 from tasks.core.units import format_duration
 
+STALE = timedelta(minutes=15)
+AHEAD = timedelta(minutes=5)
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -35,7 +38,8 @@ def judge(
         platform: The platform, for its severities and the system's limits.
         system: The system's name in the platform.
         previous: The finding with the same key in the report before, if any: since when it has been so.
-        now: Aware time of a gap; a measurement carries its own.
+        now: Aware time. A measurement carries its own; one that is older than a quarter of an hour, or dated in the
+            future, tells nothing of now.
 
     Returns:
         The finding, or None where a measurement has no limit and only informs.
@@ -46,6 +50,9 @@ def judge(
     limit, measure = spec.limit(reading), spec.measure(reading)
     if limit is None or not any(True for _ in limit.bounds()):
         return None
+    if doubt := _doubt(now - reading.at):
+        old = Gap(outcome=Outcome.ERRORED, reason=doubt, name=reading.name, subject=reading.subject)
+        return _from_gap(old, platform, system, previous, now)
     base = Finding(
         system=system,
         measurement=reading.name,
@@ -70,6 +77,16 @@ def judge(
             }
         )
     return _hold(base, reading, limit, measure, list(_steps(limit, spec, platform)), previous)
+
+
+def _doubt(age: timedelta) -> str:
+    """Say why a measurement of this age tells nothing of now, or nothing."""
+    if age > STALE:
+        return f"it was measured {format_duration(round(age.total_seconds()))} ago, too long to say how it is now"
+    if -age > AHEAD:
+        ahead = format_duration(round(-age.total_seconds()))
+        return f"it is dated {ahead} in the future: the clocks of this host and of the system differ"
+    return ""
 
 
 def _hold(

@@ -10,31 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from tasks.core.hushes import Hush
 from tasks.core.limits import REACHABLE
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import SystemReport
 from tasks.core.results import Finding, Outcome, Quiet
+from tasks.core.silences import Silence
 
 Reason = Callable[[Finding], Quiet | None]
 
 
 def quieted(
-    systems: Iterable[SystemReport], platform: PlatformSpec, *, hushes: Sequence[Hush] = (), now: datetime
+    systems: Iterable[SystemReport], platform: PlatformSpec, *, silences: Sequence[Silence] = (), now: datetime
 ) -> tuple[SystemReport, ...]:
     """Say of every problem why nobody is notified of it, where that is so.
 
     Args:
         systems: What was found.
         platform: For what depends on what, and for the windows.
-        hushes: What people said of problems; those that have ended hold nothing back.
+        silences: What people said of problems; those that have ended hold nothing back.
         now: Aware time.
     """
     found = tuple(systems)
-    reasons: list[Reason] = [_dependencies(found, platform), _windows(platform, now), _hushes(hushes, now)]
+    reasons: list[Reason] = [_dependencies(found, platform), _windows(platform, now), _silences(silences, now)]
 
     def quiet(finding: Finding) -> Finding:
-        if not finding.outcome.is_problem:
+        if not finding.is_loud:
             return finding
         return finding.model_copy(update={"quiet": next((why for say in reasons if (why := say(finding))), None)})
 
@@ -79,12 +79,12 @@ def _windows(platform: PlatformSpec, now: datetime) -> Reason:
     return reason
 
 
-def _hushes(hushes: Sequence[Hush], now: datetime) -> Reason:
+def _silences(silences: Sequence[Silence], now: datetime) -> Reason:
     def reason(finding: Finding) -> Quiet | None:
-        held = [hush for hush in hushes if hush.holds(finding, now)]
+        held = [silence for silence in silences if silence.holds(finding, now)]
         if not held:
             return None
-        last = max(held, key=lambda hush: hush.until)
+        last = max(held, key=lambda silence: silence.until)
         return Quiet(why=last.kind, text=last.text, until=last.until)
 
     return reason

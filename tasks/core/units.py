@@ -190,7 +190,12 @@ def format_quantity(value: float | bool | str, unit: Unit) -> str:  # noqa: FBT0
     return _trim(value, 0 if float(value).is_integer() else 2)
 
 
-def _duration(value: Any) -> Any:
+def parse_duration(value: Any) -> timedelta:
+    """Read a duration.
+
+    Raises:
+        ValueError: It is none; the message shows what is.
+    """
     if isinstance(value, timedelta):
         return value
     number, unit = parse_quantity(value)
@@ -204,7 +209,7 @@ def _duration(value: Any) -> Any:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration),
+    BeforeValidator(parse_duration),
     PlainSerializer(lambda value: write_quantity(value.total_seconds(), Unit.SECONDS), return_type=str),
     WithJsonSchema(
         {

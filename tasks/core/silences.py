@@ -1,4 +1,4 @@
-"""Hushes: what a person said of a problem so that nobody else is woken by it. Each one ends by itself. Pure."""
+"""Silences: what a person said of a problem so that nobody else is woken by it. Each one ends by itself. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.core.model import Model
 from tasks.core.results import Finding, Outcome
 
 
-class Hush(Model):
+class Silence(Model):
     """One acknowledgement ("I am on it") or snooze ("not before then").
 
     An acknowledgement is of a problem that was there when it was given: a problem that began later, or that became
@@ -33,8 +33,11 @@ class Hush(Model):
 
     def fits(self, key: str) -> bool:
         """Tell whether a finding's key is meant; only `*` is special, as keys hold brackets and question marks."""
-        pattern = self.pattern.replace("[", "[[]").replace("?", "[?]")
-        return fnmatchcase(key, pattern) or fnmatchcase(key.partition("/")[0], pattern)
+        return _fits(key, self.pattern) or _fits(key.partition("/")[0], self.pattern)
+
+    def is_about(self, system: str) -> bool:
+        """Tell whether any finding of a system could be meant."""
+        return _fits(system, self.pattern.partition("/")[0])
 
     def holds(self, finding: Finding, now: datetime) -> bool:
         """Tell whether it covers a problem now."""
@@ -50,3 +53,7 @@ class Hush(Model):
     def text(self) -> str:
         """Say it for a person: `acknowledged by kim: disk is ordered`."""
         return f"{self.kind} by {self.by}" + (f": {self.why}" if self.why else "")
+
+
+def _fits(text: str, pattern: str) -> bool:
+    return fnmatchcase(text, pattern.replace("[", "[[]").replace("?", "[?]"))
