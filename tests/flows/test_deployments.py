@@ -28,7 +28,8 @@ def test_a_server_can_be_imported_with_the_packages_of_the_lock():
 def test_every_entrypoint_loads_and_takes_its_parameters(deployment, monkeypatch):
     monkeypatch.chdir(ROOT)
     flow = load_flow_from_entrypoint(deployment["entrypoint"])
-    flow.validate_parameters(deployment.get("parameters", {}))
+    asked = dict.fromkeys(flow.parameters.required, "x") if not deployment["schedules"] else {}
+    flow.validate_parameters(asked | deployment.get("parameters", {}))
 
 
 def test_every_platform_has_its_morning_check_and_no_other_has_one():
@@ -56,7 +57,8 @@ def test_every_schedule_can_be_read(deployment):
 
 def test_all_share_one_pool_and_never_overlap_themselves(deployment):
     assert deployment["work_pool"]["name"] == "watchkeeper"
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    strategy = "CANCEL_NEW" if deployment["schedules"] else "ENQUEUE"
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": strategy}
     assert deployment["description"]
     assert deployment["tags"]
 
