@@ -53,7 +53,7 @@ class Window(Model):
     """When work is announced: each week or month, or once."""
 
     title: str | None = Field(None, description="What is done, for a person.")
-    on: Annotated[str, AfterValidator(_day)] | None = Field(
+    day: Annotated[str, AfterValidator(_day)] | None = Field(
         None, description="`daily`, `sunday`, `first sunday`, `last friday`: a window that returns."
     )
     begin: TimeOfDay | None = Field(None, alias="from", description="Local time of its beginning: '02:00'.")
@@ -67,7 +67,7 @@ class Window(Model):
 
     @model_validator(mode="after")
     def _one_form(self) -> Window:
-        returns = (self.on, self.begin, self.end)
+        returns = (self.day, self.begin, self.end)
         single = (self.starts, self.ends)
         if all(part is not None for part in returns) and single == (None, None):
             if self.begin == self.end:
@@ -77,7 +77,7 @@ class Window(Model):
             if self.ends <= self.starts:
                 raise ValueError("`ends` is not after `starts`")
             return self
-        raise ValueError("write `on`, `from` and `to` for a window that returns, or `starts` and `ends` for one")
+        raise ValueError("write `day`, `from` and `to` for a window that returns, or `starts` and `ends` for one")
 
     def until(self, now: datetime, timezone: str) -> datetime | None:
         """Return when the window that holds now ends; None where none holds.
@@ -107,7 +107,7 @@ class Window(Model):
         return start.astimezone(UTC), datetime.combine(day + later, self.end, where).astimezone(UTC)
 
     def _is_on(self, day: date) -> bool:
-        words: list[str] = (self.on or "").split()
+        words: list[str] = (self.day or "").split()
         if words == ["daily"]:
             return True
         if day.weekday() != WEEKDAYS.index(words[-1]):

@@ -141,7 +141,7 @@ def test_what_is_silenced_is_neither_new_nor_resolved():
 
 
 def windowed(**given):
-    windows = {"weekly": Window.model_validate({"on": "sunday", "from": "02:00", "to": "04:00"} | given)}
+    windows = {"weekly": Window.model_validate({"day": "sunday", "from": "02:00", "to": "04:00"} | given)}
     return PLATFORM.model_copy(update={"maintenance": windows})
 
 
