@@ -19,6 +19,7 @@ from deployments import control
 from deployments.lab import metrics
 from deployments.lab.catalog import DOOR, Fault, Undo, Workshop, find
 from deployments.lab.doors import Doorkeeper
+from deployments.lab.heartbeats import Heartbeats
 from deployments.lab.pieces import SOCKET, Lab, Piece
 from deployments.lab.servers import rabbitmq
 from tasks.core.errors import ConfigError, TransientError, WatchkeeperError
@@ -221,7 +222,9 @@ def main() -> None:
     threading.Thread(target=feeder.run, name="feeder", daemon=True).start()
     consumers = Consumers([piece for piece in lab.pieces if piece.kind == "rabbitmq" and piece.address])
     threading.Thread(target=consumers.run, name="consumers", daemon=True).start()
-    agent = Agent(lab, Workshop(state, doors.set, feeder.add, lab.stage, consumers.disconnect))
+    heartbeats = Heartbeats(lab.pieces)
+    threading.Thread(target=heartbeats.run, name="heartbeats", daemon=True).start()
+    agent = Agent(lab, Workshop(state, doors.set, feeder.add, lab.stage, consumers.disconnect, heartbeats))
     serve(agent, control.listen(state / SOCKET))
 
 

@@ -154,6 +154,8 @@ def _redis(plan: Blueprint, target: str, system: Any) -> None:
     plan.fill(system.url, f"redis://{MONITOR}:{password}@{HOST}:{front}/0")
     plan.jobs.append((target, lambda: valkey.server(folder, back, settings={"maxmemory": "16mb"}, name=_name(target))))
     details = {"folder": str(folder), "password": password}
+    if system.registry is not None:
+        details |= {"registry": system.registry.keys, "services": ",".join(system.registry.services)}
     plan.pieces.append(Piece(target, "redis", front, back, process=_name(target), details=details))
 
 

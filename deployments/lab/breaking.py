@@ -120,6 +120,32 @@ def _forget_filler(piece: Piece) -> None:
             client.delete(key)
 
 
+def no_expiry(piece: Piece, _workshop: Workshop) -> Undo:
+    """Let keys live forever that were to expire; mending gives each what it had left."""
+    with redis.Redis.from_url(piece.address, socket_timeout=5) as client:
+        keys = list(client.scan_iter(count=1000))
+        expiries: Any = _each(client, "PEXPIRETIME", keys)
+        _each(client, "PERSIST", keys)
+
+    def undo() -> None:
+        with redis.Redis.from_url(piece.address, socket_timeout=5) as client:
+            pipeline = client.pipeline(transaction=False)
+            for key, expiry in zip(keys, expiries, strict=True):
+                if expiry > 0:
+                    pipeline.pexpireat(key, expiry)
+            pipeline.execute()
+
+    return undo
+
+
+def _each(client: redis.Redis, command: str, keys: list[Any]) -> list[Any]:
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.execute_command(command, key)  # type: ignore[no-untyped-call]
+    answers: list[Any] = pipeline.execute()
+    return answers
+
+
 def read_only(piece: Piece, _workshop: Workshop) -> Undo:
     """Make it a replica of a master that is not there."""
 

@@ -17,11 +17,12 @@ from typing import Any
 
 from deployments.lab import log_lines, metrics, symptoms
 from deployments.lab.doors import Mode
+from deployments.lab.heartbeats import Heartbeats, services
 from deployments.lab.pieces import Piece
 from tasks.core.errors import ConfigError, NotOffered
 
 Undo = Callable[[], None]
-DOOR, _LEAF, _HEALTH = "door", "certificate", "health"
+DOOR, _LEAF, _HEALTH, _REGISTRY = "door", "certificate", "health", "registry"
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Workshop:
         feed: Adds series to what is fed to a Prometheus; returns how they are taken out again.
         disconnect: Takes the consumers of a broker away; returns how they come back.
         stage: The address of the stage that takes `POST /faults` for HTTP services.
+        heartbeats: Keeps service registries fresh.
     """
 
     state: Path
@@ -41,6 +43,7 @@ class Workshop:
     feed: Callable[[str, list[metrics.Series]], Undo]
     stage: str
     disconnect: Callable[[str], Undo]
+    heartbeats: Heartbeats
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,15 @@ def _consumers_gone(piece: Piece, workshop: Workshop) -> Undo:
     return workshop.disconnect(piece.target)
 
 
+def _in_registry(how: Callable[[Heartbeats, str], Undo]) -> Callable[[Piece, Workshop], Undo]:
+    def make(piece: Piece, workshop: Workshop) -> Undo:
+        if not services(piece):
+            raise ConfigError(f"{piece.target} holds no service registry")
+        return how(workshop.heartbeats, piece.target)
+
+    return make
+
+
 def _with_drivers(function: str, **options: Any) -> Callable[[Piece, Workshop], Undo]:
     """Name a function of `breaking`, which is imported when it is needed: the drivers take a second and 40 MB."""
 
@@ -209,6 +221,24 @@ FAULTS: tuple[Fault, ...] = (
     Fault("full", ("redis",), "Fills the memory to more than 95 % of maxmemory.", _with_drivers("full")),
     Fault("read-only", ("redis",), "Makes it a replica of a master that is not there.", _with_drivers("read_only")),
     Fault("bgsave-failed", ("redis",), "Lets the last background save fail.", _with_drivers("save_fails")),
+    Fault("no-expiry", ("redis",), "Takes the TTLs of all keys away.", _with_drivers("no_expiry")),
+    Fault(
+        "service-silent",
+        ("redis",),
+        "The first service renews its entry no more.",
+        _in_registry(Heartbeats.silence),
+        _REGISTRY,
+    ),
+    Fault(
+        "service-unwell",
+        ("redis",),
+        "The first service says that it is unhealthy.",
+        _in_registry(Heartbeats.unwell),
+        _REGISTRY,
+    ),
+    Fault(
+        "service-gone", ("redis",), "The first service has no entry.", _in_registry(Heartbeats.deregister), _REGISTRY
+    ),
     Fault("backlog", ("queue",), "Puts 500 jobs into the queue that nobody takes.", _with_drivers("backlog")),
     Fault(
         "backlog",

@@ -15,7 +15,7 @@ import redis
 from psycopg import sql
 from pymongo.collection import Collection
 
-from deployments.lab import metrics
+from deployments.lab import heartbeats, metrics
 from deployments.lab.blueprint import MONITOR
 from deployments.lab.pieces import Piece
 from deployments.lab.servers import nats, osmem, rabbitmq, seaweedfs
@@ -23,7 +23,8 @@ from deployments.lab.servers import nats, osmem, rabbitmq, seaweedfs
 # What the probe documents that it needs.
 _REDIS_GRANT = (
     "~* resetchannels -@all +@connection +ping +info +config|get +slowlog|get +slowlog|len +latency|latest "
-    "+memory|stats +memory|usage +client|list +dbsize +lastsave +scan +type +ttl +llen +lindex +hlen +zrange"
+    "+memory|stats +memory|usage +client|list +dbsize +lastsave +scan +type +ttl +pttl +llen +lindex +hlen +zrange "
+    "(~service_registry:* +get +hgetall)"
 )
 
 
@@ -98,6 +99,8 @@ def _redis(piece: Piece) -> None:
         pipeline = client.pipeline(transaction=False)
         for key, value, seconds in _KEYS.get(piece.platform, lambda: _cache("cache", 100))():
             pipeline.set(key, value, ex=seconds)
+        for service in heartbeats.services(piece):
+            pipeline.set(heartbeats.key(piece, service), heartbeats.entry(service, datetime.now(UTC)))
         for name, length in _QUEUES.get(piece.platform, {}).items():
             pipeline.rpush(name, *(json.dumps({"id": f"{name}-{number}"}) for number in range(length)))
         for number in range(400):
@@ -120,9 +123,6 @@ def _stylesync_keys() -> Keys:
 
 def _eyewear_keys() -> Keys:
     yield from _cache("session", 400, 3_600)
-    for name in ("api", "face-analysis", "recommendation", "try-on"):
-        record = {"name": name, "status": "healthy", "url": f"http://{name}.eyewear-ml:8000", "version": "2.3.1"}
-        yield f"service_registry:{name}", json.dumps(record), None
 
 
 def _stario_keys() -> Keys:

@@ -2,15 +2,18 @@
 
 import gc
 import re
+import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import bson
 import pymongo
 import pytest
 
 from tasks.core.results import Gap, Outcome
 from tasks.systems.mongodb import probe as probing
 from tasks.systems.mongodb import spec as kind
+from tasks.systems.mongodb.indexes import use_of
 from tests.hostile import NOW, check, finding, measured, refused_port, serving
 
 GRANT = Path(kind.__file__).with_name("grant.js").read_text(encoding="utf-8")
@@ -157,6 +160,76 @@ async def test_a_standalone_server_has_no_members_to_measure():
 async def test_a_replica_set_without_a_primary_is_seen():
     reading = (await probing._primary(session(setName="rs0", secondary=True, isWritablePrimary=False)))[0]
     assert reading.value is False
+
+
+async def answering_as_a_secondary_without_primary(reader, writer):
+    """Speak MongoDB's protocol as the last member of three: hello and replSetGetStatus as the manual shows them."""
+    alone = {"setName": "rs0", "isWritablePrimary": False, "secondary": True, "hosts": ["b:27017"], "me": "b:27017"}
+    down = member("a:27017", 8, health=0) | {"optimeDate": datetime(1970, 1, 1, tzinfo=UTC)}
+    status = {"set": "rs0", "members": [down, member("b:27017", 2), down | {"name": "c:27017"}]}
+    answers = {"hello": alone, "ismaster": alone, "ping": {}, "replSetGetStatus": status}
+    versions = {"ok": 1.0, "minWireVersion": 0, "maxWireVersion": 21, "maxBsonObjectSize": 1 << 24}
+    while head := await reader.readexactly(16):
+        length, request, _, code = struct.unpack("<iiii", head)
+        body = await reader.readexactly(length - 16)
+        start = 5 if code == 2013 else body.index(b"\0", 4) + 9
+        asked = next(iter(bson.decode(body[start : start + struct.unpack_from("<i", body, start)[0]])))
+        asked = "hello" if asked.lower() == "ismaster" else asked
+        known = answers.get(asked)
+        document = (
+            known | versions if known is not None else {"ok": 0.0, "code": 59, "errmsg": f"no such command: {asked}"}
+        )
+        told = bson.encode(document)
+        if code == 2013:
+            message = struct.pack("<iiiiIB", 21 + len(told), 1, request, 2013, 0, 0) + told
+        else:
+            message = struct.pack("<iiiiiqii", 36 + len(told), 1, request, 1, 8, 0, 0, 1) + told
+        writer.write(message)
+        await writer.drain()
+
+
+async def test_a_replica_set_that_has_lost_its_primary_is_measured_on_the_member_that_is_left():
+    async with serving(answering_as_a_secondary_without_primary) as port:
+        report = await checked(f"mongodb://127.0.0.1:{port}/?directConnection=true")
+    assert finding(report, "reachable").outcome is Outcome.PASSED
+    assert finding(report, "has_primary").outcome is Outcome.FAILED
+    assert finding(report, "members_down").outcome is Outcome.WARNED
+    assert (
+        finding(report, "members_down").note == "a:27017 is (not reachable/healthy), c:27017 is (not reachable/healthy)"
+    )
+    assert measured(report, "replication_lag", "b:27017").value == 0
+    assert finding(report, "connections_used").outcome is Outcome.NOT_CHECKED
+
+
+def index(name, ops, days, **spec):
+    """A document of $indexStats as MongoDB's manual shows it."""
+    since = NOW - timedelta(days=days)
+    return {"name": name, "host": "a:27017", "accesses": {"ops": ops, "since": since}, "spec": {"name": name, **spec}}
+
+
+DOCUMENTS = [index("_id_", 0, 40), index("number_1", 12, 40), index("email_1", 0, 40, unique=True)]
+DOCUMENTS += [index("at_1", 0, 40, expireAfterSeconds=60), index("colour_1", 0, 40)]
+
+
+def test_an_index_that_nobody_used_for_long_is_named_and_those_that_work_unasked_are_not():
+    uses = [use_of("orders", document) for document in DOCUMENTS]
+    readings = {reading.name: reading for reading in probing._of_indexes(session(setName="rs0"), uses)}
+    assert readings["indexes"].value == 5
+    assert (readings["unused_indexes"].value, readings["unused_indexes"].note) == (1, "orders.colour_1")
+    mended = [use for use in uses if use.name != "orders.colour_1"]
+    assert {r.name: r.value for r in probing._of_indexes(session(), mended)}["unused_indexes"] == 0
+
+
+def test_an_index_is_not_called_unused_before_the_server_has_counted_for_long_enough():
+    uses = [use_of("orders", index("colour_1", 0, 3))]
+    gap = list(probing._of_indexes(session(), uses))[1]
+    assert (gap.outcome, gap.reason) == (Outcome.NOT_CHECKED, "the server has counted only for 3 days")
+
+
+async def test_a_server_that_does_not_count_the_use_of_indexes_is_not_checked_for_it(granted):
+    gap = finding(await checked(granted), "unused_indexes")
+    assert (gap.outcome, gap.note) == (Outcome.NOT_CHECKED, "the server does not count the use of its indexes")
+    assert measured(await checked(granted), "indexes").value >= 1
 
 
 STATUS = {

@@ -28,8 +28,8 @@ FAILED, WARNED, ERRORED, GAP = Outcome.FAILED, Outcome.WARNED, Outcome.ERRORED, 
 SPEED = {"latency", "query_time"}
 REMEMBERED = {"recent_restarts"}
 """What happened within the last hour is still told after it was mended."""
-NOT_IN_THE_LAB = {"archive_age", "replication_lag", "connections_used", "slowest_query"}
-"""No lab's server archives or has a standby, and the MongoDB one tells neither connections nor slow queries."""
+NOT_IN_THE_LAB = {"archive_age", "replication_lag", "connections_used", "slowest_query", "unused_indexes"}
+"""No lab's server archives or has a standby; the MongoDB one tells no connections, slow queries or use of indexes."""
 NOT_IN_THE_LAB |= {"disk_used", "heap_used", "oldest_unacknowledged"}
 """The server of OpenSearch's API tells of no disk and no heap, and no Celery worker holds a job."""
 NOT_IN_THE_LAB |= {"alert"}
@@ -103,6 +103,13 @@ CASES = (
     ),
     Case("SS3", "stylesync/metrics", "errors", "cache", metric(error_rate=(FAILED, "P0"))),
     Case("SS5", "stylesync/cache", "full", "storage", {"cache/memory_used": (FAILED, "P1")}),
+    Case(
+        "SS5",
+        "stylesync/cache",
+        "no-expiry",
+        "storage",
+        {f"cache/without_ttl[{name}]": (WARNED, "P3") for name in ("l1", "l2")},
+    ),
     Case("SS5", "stylesync/cache", "bgsave-failed", "storage", {"cache/last_save_ok": (FAILED, "P1")}),
     Case(
         "SS6",
@@ -425,6 +432,9 @@ CASES = (
         "cache",
         {f"queue/consumers[{name}]": (FAILED, "Sev 2") for name in ("try-on", "face-analysis")},
     ),
+    Case("EY7", "eyewear/cache", "service-gone", "storage", {"cache/service_registered[api]": (FAILED, "Sev 2")}),
+    Case("EY7", "eyewear/cache", "service-unwell", "storage", {"cache/service_healthy[api]": (FAILED, "Sev 2")}),
+    Case("EY7", "eyewear/cache", "service-silent", "storage", {"cache/heartbeat_age[api]": (FAILED, "Sev 2")}),
     Case("EY14", "eyewear/logs", "brute-force", "cache", {"logs/matches[failed_logins]": (WARNED, "Sev 3")}),
     Case("SY1", "synesthesia/machine", "disk-full", "cache", {"machine/disk_used[swarm-1:9100 /]": (WARNED, "P2")}),
     Case("SY3", "synesthesia/services", "exited", "cache", {"services/running[api]": (FAILED, "P0")}),

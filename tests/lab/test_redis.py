@@ -1,6 +1,8 @@
 """A real Valkey, measured by a user with the documented grant, and made sick in the ways the runbooks fear."""
 
+import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,11 @@ from tasks.systems.redis import spec as kind
 from tests.hostile import check, finding, measured, refused_port, serving
 from tests.lab.waiting import eventually
 
-GRANT = Path(kind.__file__).with_name("grant.acl").read_text(encoding="utf-8").split()
+FOLDER = Path(kind.__file__).parent
+GRANT = (FOLDER / "grant.acl").read_text(encoding="utf-8").split()
+FURTHER = [(FOLDER / f"grant-{name}.acl").read_text(encoding="utf-8").split()[2:] for name in ("survey", "registry")]
+OF_KEYS = {"pattern_keys", "without_ttl", "shortest_ttl", "median_ttl", "biggest_key"}
+OF_REGISTRY = {"services_registered", "service_registered", "service_healthy", "heartbeat_age"}
 PASSWORD = "wk-s3cret-word"
 
 
@@ -40,7 +46,7 @@ async def test_a_user_with_just_the_grant_can_take_every_measurement_and_read_no
     report = await checked(granted)
     names = {m.name for m in report.measurements}
     only_elsewhere = {"aof_ok", "replication_link_up", "replication_lag"}
-    assert names == set(kind.CATALOG) - only_elsewhere | {"reachable"}
+    assert names == set(kind.CATALOG) - only_elsewhere - OF_KEYS - OF_REGISTRY | {"reachable"}
     assert {f.outcome for f in report.findings} == {Outcome.PASSED}
     assert measured(report, "keys", "db0").value >= 1
     assert 0 < measured(report, "memory_used").value < 1
@@ -114,6 +120,109 @@ async def test_a_replica_tells_of_its_link_and_its_primary_of_the_lag(redis_serv
             client.replicaof("127.0.0.1", await refused_port())
         cut = await checked(replica.address)
     assert finding(cut, "replication_link_up").outcome is Outcome.FAILED
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """A server with a million keys, a registry, and the url of a user with the three grants."""
+    settings = {"maxmemory": "1gb"}
+    with running(valkey.server(tmp_path_factory.mktemp("crowded"), free_ports(1)[0], settings=settings)) as server:
+        with redis.Redis.from_url(server.address) as client:
+            client.execute_command("ACL", "SETUSER", *GRANT[1:], *FURTHER[0], *FURTHER[1], f">{PASSWORD}")
+            client.execute_command("DEBUG", "POPULATE", 1_000_000, "cache", 8)
+        yield server, f"redis://{GRANT[1]}:{PASSWORD}@127.0.0.1:{server.port}/0"
+
+
+async def test_a_million_keys_are_surveyed_by_a_bounded_sample_that_never_asks_for_all_keys(crowded):
+    server, url = crowded
+    with redis.Redis.from_url(server.address) as client:
+        client.config_resetstat()
+        report = await checked(url, survey={"patterns": {"cache": "cache:*"}, "keys": 5_000})
+        calls = {name.removeprefix("cmdstat_"): told["calls"] for name, told in client.info("commandstats").items()}
+    assert "keys" not in calls
+    assert calls["scan"] <= 5_000 / 500 + 1
+    assert calls["pttl"] == 5_000
+    assert calls["memory|usage"] <= 1_000
+    count = measured(report, "pattern_keys", "cache")
+    assert count.value == pytest.approx(1_000_000, rel=0.05)
+    assert count.note == "estimated by a sample of 5,000 of 1,000,000 keys"
+    assert measured(report, "without_ttl", "cache").value == 1
+    assert not [f for f in report.findings if f.outcome is not Outcome.PASSED]
+
+
+async def test_keys_are_told_by_pattern_with_their_expiry_and_the_biggest_without_their_tokens(redis_server, admin):
+    token = "deadbeefdeadbeefdeadbeef"
+    with admin.pipeline() as pipeline:
+        for number in range(3):
+            pipeline.set(f"page:{number}", "x", ex=100 * (number + 1))
+        pipeline.set("page:forever", "x").set(f"session:{token}", "y" * 5000, ex=60).execute()
+    fields = {"survey": {"patterns": {"pages": "page:*", "sessions": "session:*"}}}
+    report = await checked(redis_server.address, limits={"without_ttl": {"warn": "10%"}}, **fields)
+    assert finding(report, "without_ttl", "pages").outcome is Outcome.WARNED
+    assert finding(report, "without_ttl", "pages").value == 0.25
+    assert finding(report, "without_ttl", "sessions").outcome is Outcome.PASSED
+    assert 90 < measured(report, "shortest_ttl", "pages").value <= 100
+    assert 190 < measured(report, "median_ttl", "pages").value <= 200
+    assert measured(report, "pattern_keys", "pages").value == 4
+    assert measured(report, "biggest_key", "sessions").value > 5000
+    assert measured(report, "biggest_key", "sessions").note.startswith("session:dead... ")
+    assert token not in report.model_dump_json()
+    admin.expire("page:forever", 500)
+    mended = await checked(redis_server.address, limits={"without_ttl": {"warn": "10%"}}, **fields)
+    assert finding(mended, "without_ttl", "pages").outcome is Outcome.PASSED
+    admin.delete(f"session:{token}", "page:forever", *(f"page:{number}" for number in range(3)))
+
+
+async def test_a_registry_tells_who_is_missing_who_is_unwell_and_who_fell_silent(crowded):
+    server, url = crowded
+    now = datetime.now(UTC)
+
+    def entry(status, minutes):
+        return {"status": status, "last_heartbeat": (now - timedelta(minutes=minutes)).isoformat()}
+
+    fields = {"registry": {"keys": "service_registry:*", "services": ["api", "gone", "hashed"]}}
+    fields |= {"limits": {"heartbeat_age": {"warn": "2m", "critical": "10m"}}, "timeout": "30s"}
+    with redis.Redis.from_url(server.address) as client:
+        client.set("service_registry:api", json.dumps(entry("healthy", 0)))
+        client.hset("service_registry:hashed", mapping=entry("degraded", 5))
+        client.set("service_registry:odd", "no json at all")
+        client.set("service_registry:mute", json.dumps({"status": "UP"}))
+        sick = await checked(url, **fields)
+        client.hset("service_registry:hashed", mapping=entry("healthy", 0))
+        client.set("service_registry:gone", json.dumps(entry("healthy", 0)))
+        client.delete("service_registry:odd", "service_registry:mute")
+        well = await checked(url, **fields)
+    assert finding(sick, "service_registered", "gone").outcome is Outcome.FAILED
+    assert finding(sick, "service_registered", "api").outcome is Outcome.PASSED
+    assert finding(sick, "service_healthy", "hashed").note == "it says degraded"
+    assert finding(sick, "service_healthy", "hashed").outcome is Outcome.FAILED
+    assert finding(sick, "service_healthy", "odd").outcome is Outcome.ERRORED
+    assert finding(sick, "service_healthy", "mute").outcome is Outcome.PASSED
+    assert finding(sick, "heartbeat_age", "hashed").outcome is Outcome.WARNED
+    assert finding(sick, "heartbeat_age", "api").outcome is Outcome.PASSED
+    assert finding(sick, "heartbeat_age", "mute").outcome is Outcome.ERRORED
+    assert measured(sick, "services_registered").value == 4
+    assert {f.outcome for f in well.findings} == {Outcome.PASSED}
+
+
+async def test_a_user_without_the_further_grants_is_told_what_is_missing(granted):
+    fields = {"registry": {"keys": "service_registry:*"}, "survey": {"patterns": {"all": "*"}}}
+    report = await checked(granted, **fields)
+    for name in OF_KEYS | OF_REGISTRY:
+        assert finding(report, name).outcome is Outcome.ERRORED
+        assert "grant-" in finding(report, name).remedy
+    assert measured(report, "memory").value > 0
+
+
+async def test_a_user_with_the_further_grants_still_reads_no_other_key(crowded):
+    with redis.Redis.from_url(crowded[1]) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.get("cache:1")
+
+
+@pytest.mark.parametrize("keys", ["service:*:entry", "[ab]*", "service"])
+def test_a_registry_whose_keys_are_no_prefix_with_a_star_is_refused(keys):
+    with pytest.raises(ValueError, match="pattern"):
+        kind.Registry(keys=keys)
 
 
 def replying(text):

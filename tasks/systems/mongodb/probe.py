@@ -14,13 +14,16 @@ from pymongo import ReadPreference, errors
 from tasks.core.errors import NotOffered, WatchkeeperError
 from tasks.core.results import Gap, Measurement, Reading
 from tasks.core.system import Access
+from tasks.core.units import format_duration
 from tasks.systems.mongodb.connection import APPLICATION, Client, connect, translated
+from tasks.systems.mongodb.indexes import Use, counted_since, named, unused, use_of
 from tasks.systems.mongodb.spec import CATALOG, Spec
 
 _PINGS = 5
 _MEBIBYTE = 2**20
 _PROFILED = timedelta(days=1)
 _PRIMARY, _SECONDARY, _ARBITER = 1, 2, 7
+_MOST_COLLECTIONS = 200
 _OPLOG = "local.oplog.rs"
 
 Document = dict[str, Any]
@@ -32,6 +35,7 @@ class _Session:
     database: str | None
     hello: Document
     now: Callable[[], datetime]
+    unused_after: timedelta = timedelta(days=7)
 
     async def command(self, command: Document, database: str = "admin") -> Document:
         return await _command(self.client, command, database)
@@ -46,15 +50,15 @@ async def _command(client: Client, command: Document, database: str = "admin") -
 
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
-    """Yield connections, members, lag, operations, sizes and the slowest profiled query.
+    """Yield connections, members, lag, operations, sizes, the slowest profiled query and the use of indexes.
 
-    Sources: ping, hello, serverStatus, replSetGetStatus, $currentOp, dbStats, the oplog and system.profile.
+    Sources: ping, hello, serverStatus, replSetGetStatus, $currentOp, dbStats, $indexStats, the oplog, system.profile.
     """
     client = connect(access.resolver.resolve(spec.uri), within=spec.timeout, ca_bundle=access.ca_bundle)
     try:
         yield CATALOG.read("latency", await _latency(client), at=access.now())
         hello = await _command(client, {"hello": 1})
-        session = _Session(client, _database(spec, client), hello, access.now)
+        session = _Session(client, _database(spec, client), hello, access.now, spec.unused_after)
         for names, take in _SECTIONS.items():
             for reading in await _attempt(session, names, take):
                 yield reading
@@ -208,6 +212,34 @@ async def _profile(session: _Session) -> list[Reading]:
     return [session.read("slowest_query", found["millis"] / 1000, note=note)]
 
 
+async def _indexes(session: _Session) -> list[Reading]:
+    if session.database is None:
+        return []
+    database = session.client.get_database(session.database, read_preference=ReadPreference.PRIMARY_PREFERRED)
+    names = sorted(await database.list_collection_names(authorizedCollections=True))
+    names = [name for name in names if not name.startswith("system.")]
+    uses: list[Use] = []
+    for name in names[:_MOST_COLLECTIONS]:
+        async with await database[name].aggregate([{"$indexStats": {}}]) as cursor:
+            uses += [use_of(name, document) async for document in cursor]
+    return list(_of_indexes(session, uses, left_out=len(names[_MOST_COLLECTIONS:])))
+
+
+def _of_indexes(session: _Session, uses: list[Use], *, left_out: int = 0) -> Iterator[Reading]:
+    cut = f"at least: {left_out} collections more were not asked" if left_out else ""
+    yield session.read("indexes", len(uses), note=cut)
+    since, now = counted_since(uses), session.now()
+    if since is None and uses:
+        yield Gap.of(NotOffered("the server does not count the use of its indexes"), "unused_indexes")
+    elif since is not None and now - since < session.unused_after:
+        young = f"the server has counted only for {format_duration(max(0.0, (now - since).total_seconds()))}"
+        yield Gap.of(NotOffered(young, hint="wait, or lower unused_after"), "unused_indexes")
+    else:
+        idle = unused(uses, now=now, after=session.unused_after)
+        note = "; ".join(filter(None, [named(idle), cut]))
+        yield session.read("unused_indexes", len(idle), note=note)
+
+
 _Section = Callable[[_Session], Awaitable[list[Reading]]]
 _SECTIONS: dict[tuple[str, ...], _Section] = {
     ("has_primary",): _primary,
@@ -217,4 +249,5 @@ _SECTIONS: dict[tuple[str, ...], _Section] = {
     ("longest_operation",): _operations,
     ("database_size",): _sizes,
     ("slowest_query",): _profile,
+    ("unused_indexes",): _indexes,
 }

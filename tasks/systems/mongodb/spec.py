@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -9,7 +10,7 @@ from pydantic import Field
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
 from tasks.core.references import SecretReference
 from tasks.core.system import SystemSpec
-from tasks.core.units import Unit
+from tasks.core.units import Duration, Unit
 
 CATALOG = Catalog(
     Measure(
@@ -73,6 +74,18 @@ CATALOG = Catalog(
         remedy="Look at its plan with explain(); COLLSCAN asks for an index.",
     ),
     Measure(
+        name="indexes",
+        unit=Unit.COUNT,
+        help="Indexes of the database, of $indexStats; only where the spec names one.",
+    ),
+    Measure(
+        name="unused_indexes",
+        unit=Unit.COUNT,
+        help="Indexes that no operation has used since the member that was asked started, where that is at least "
+        "`unused_after` ago; unique and expiring ones do their work unasked and do not count. The note names them.",
+        remedy="See that no other member uses it, hide it with collMod, then drop it: it slows every write.",
+    ),
+    Measure(
         name="cache_used",
         unit=Unit.RATIO,
         help="WiredTiger's cache in use against its maximum; only where the server says so.",
@@ -104,4 +117,7 @@ class Spec(SystemSpec):
     kind: Literal["mongodb"]
     uri: SecretReference = Field(description="Where `mongodb://[user:password@]host:port/[database]` is to be found.")
     database: str | None = Field(None, description="The database whose size is measured; the uri's own by default.")
+    unused_after: Duration = Field(
+        timedelta(days=7), description="Only an index that was not used for at least this long counts as unused."
+    )
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 import redis.asyncio
@@ -12,6 +12,7 @@ from redis import exceptions
 
 from tasks.clients.redis_server import connection, translated
 from tasks.core.errors import ConfigError, Garbled, NotOffered
+from tasks.core.moments import at_path, moment
 from tasks.core.results import Gap, Reading
 from tasks.core.system import Access
 from tasks.systems.queue.spec import CATALOG, Spec
@@ -83,22 +84,16 @@ async def _oldest(client: redis.asyncio.Redis, spec: Spec, lists: list[str], acc
 
 
 def _time(job: bytes | str, path: str) -> datetime:
-    """Read when a job was made, from JSON; seconds since 1970, or ISO 8601 with its offset.
+    """Read when a job was made, from its JSON.
 
     Raises:
         Garbled: The job does not say so.
     """
-    hint = "see `timestamp` of the queue in the spec"
     try:
-        found = json.loads(job)
-        for part in path.split("."):
-            found = found[part]
-        time = datetime.fromisoformat(found) if isinstance(found, str) else datetime.fromtimestamp(float(found), UTC)
-    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
-        raise Garbled(f"a job holds no time at {path}", hint=hint) from None
-    if time.tzinfo is None:
-        raise Garbled(f"a job's time at {path} does not say in which zone it is", hint=hint)
-    return time
+        return moment(at_path(json.loads(job), path))
+    except (LookupError, ValueError, RecursionError):
+        hint = "see `timestamp` of the queue in the spec"
+        raise Garbled(f"a job holds no time with its zone at {path}", hint=hint) from None
 
 
 async def _unacknowledged(client: redis.asyncio.Redis, access: Access) -> AsyncIterator[Reading]:

@@ -1,4 +1,7 @@
-"""Measures a Redis or Valkey server with redis-py. `grant.acl` holds what its user needs: no key is ever read."""
+"""Measures a Redis or Valkey server with redis-py. `grant.acl` holds what its user needs: no key is ever read.
+
+What a survey or a registry needs beside it is in `grant-survey.acl` and `grant-registry.acl`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ from tasks.clients.redis_server import connection, translated
 from tasks.core.errors import Garbled, NotOffered
 from tasks.core.results import Gap, Measurement, Reading
 from tasks.core.system import Access
+from tasks.systems.redis.keys import survey
+from tasks.systems.redis.registry import registered
 from tasks.systems.redis.spec import CATALOG, Spec
 
 _PINGS = 5
+_KEYS_SHARE = 0.3  # of the system's time, for each of the two looks at keys
 _REPLICA = "slave"
 _IO = ("memory_used", "hit_ratio", "clients", "last_save_ok")
 
@@ -24,7 +30,10 @@ Info = dict[str, Any]
 
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
-    """Yield latency, memory, keys, clients, the state of saves and of replication. Sources: PING and INFO."""
+    """Yield latency, memory, keys, clients, saves and replication, then what the spec's survey and registry tell.
+
+    Sources: PING and INFO; SCAN, PTTL and MEMORY USAGE; GET and HGETALL of the registry's keys alone.
+    """
     client = connection(spec.url, spec.timeout.total_seconds(), access)
     try:
         async with client:
@@ -32,8 +41,20 @@ async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
             yield CATALOG.read("latency", min(times), at=access.now())
             for reading in await _from_info(client, spec, access):
                 yield reading
+            async for reading in _keys(client, spec, access):
+                yield reading
     except (exceptions.RedisError, OSError) as error:
         raise translated(error) from None
+
+
+async def _keys(client: redis.asyncio.Redis, spec: Spec, access: Access) -> AsyncIterator[Reading]:
+    seconds = spec.timeout.total_seconds() * _KEYS_SHARE
+    if spec.registry is not None:
+        async for reading in registered(client, spec.registry, access, seconds):
+            yield reading
+    if spec.survey is not None:
+        async for reading in survey(client, spec.survey, access, seconds):
+            yield reading
 
 
 async def _ping(client: redis.asyncio.Redis) -> float:
@@ -68,6 +89,7 @@ def _memory(info: Info, read: _Read) -> Iterator[Reading]:
             NotOffered("maxmemory is not set", hint="set maxmemory, or watch the host's memory"), "memory_used"
         )
     yield read("evicted_keys", info["evicted_keys"])
+    yield read("eviction_rate", info["evicted_keys"] / max(info["uptime_in_seconds"], 1))
 
 
 def _look_ups(info: Info, read: _Read) -> Iterator[Reading]:

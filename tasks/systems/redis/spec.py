@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
+from tasks.core.model import Model
 from tasks.core.references import SecretReference
 from tasks.core.system import SystemSpec
 from tasks.core.units import Unit
@@ -29,6 +30,12 @@ CATALOG = Catalog(
         name="evicted_keys",
         unit=Unit.COUNT,
         help="Keys evicted for want of memory since the server's start.",
+        remedy="Raise maxmemory or shorten TTLs; look at maxmemory_policy.",
+    ),
+    Measure(
+        name="eviction_rate",
+        unit=Unit.RATE,
+        help="Evicted keys against the time since the server's start: an average.",
         remedy="Raise maxmemory or shorten TTLs; look at maxmemory_policy.",
     ),
     Measure(
@@ -108,7 +115,105 @@ CATALOG = Catalog(
         worse=Worse.BELOW,
         help="Time since the server started; a small one tells of a restart.",
     ),
+    Measure(
+        name="pattern_keys",
+        unit=Unit.COUNT,
+        help="Keys by pattern of the `survey`; estimated from a sample where there are more keys than it looks at.",
+    ),
+    Measure(
+        name="without_ttl",
+        unit=Unit.RATIO,
+        help="Share of a pattern's keys that never expire, of those that the survey looked at.",
+        remedy="Find what writes them without a TTL: they stay until maxmemory evicts something else.",
+    ),
+    Measure(
+        name="shortest_ttl",
+        unit=Unit.SECONDS,
+        worse=Worse.BELOW,
+        help="The least time that a key of a pattern has left, of those that the survey looked at.",
+    ),
+    Measure(
+        name="median_ttl",
+        unit=Unit.SECONDS,
+        worse=Worse.BELOW,
+        help="Median time that keys of a pattern have left, of those that expire and that the survey looked at.",
+        remedy="Hold it against the TTL in the application's settings; a cache that forgets too soon misses.",
+    ),
+    Measure(
+        name="biggest_key",
+        unit=Unit.BYTES,
+        help="MEMORY USAGE of the biggest key of a pattern, of a part of the sample; the note names the three biggest.",
+        remedy="Split it, or give it a TTL: a big key blocks the server while it is read or deleted.",
+    ),
+    Measure(
+        name="services_registered",
+        unit=Unit.COUNT,
+        worse=Worse.BELOW,
+        help="Services that the `registry` holds; the note names them.",
+    ),
+    Measure(
+        name="service_registered",
+        unit=Unit.YES_NO,
+        worse=Worse.BELOW,
+        help="Whether a service that the spec names is in the registry, by service.",
+        limit=Limit(critical=Bound(0, Unit.YES_NO)),
+        remedy="Look at the service's log: it registers itself when it starts, and its entry ends with it.",
+    ),
+    Measure(
+        name="service_healthy",
+        unit=Unit.YES_NO,
+        worse=Worse.BELOW,
+        help="Whether a service says of itself in the registry that it is well, by service; the note shows its word.",
+        limit=Limit(critical=Bound(0, Unit.YES_NO)),
+        remedy="Look at the service's own health path and its log.",
+    ),
+    Measure(
+        name="heartbeat_age",
+        unit=Unit.SECONDS,
+        help="Time since a service renewed its entry in the registry, by service.",
+        remedy="The service hangs or is gone, and its entry was left behind: restart it.",
+    ),
 )
+
+
+class Survey(Model):
+    """A look at how keys are: their number, when they expire, how large they are. What they hold is never read."""
+
+    patterns: dict[str, str] = Field(
+        min_length=1,
+        description="Globs of keys by a name of your own: `sessions: 'session:*'`. The first that fits counts.",
+    )
+    keys: int = Field(
+        10_000,
+        ge=1,
+        le=100_000,
+        description="At most so many keys are looked at, found by SCAN; then the note says so.",
+    )
+
+
+class Registry(Model):
+    """A service registry: a key for each service, with JSON or a hash in it."""
+
+    keys: str = Field(
+        pattern=r"^[^*?\[\]\\]*\*$", description="Its keys, `service_registry:*`: the star is the service's name."
+    )
+    services: tuple[str, ...] = Field((), description="Services that must be in it.")
+    status: str = Field("status", description="Where in an entry the service's state stands, by dotted path.")
+    healthy: tuple[str, ...] = Field(
+        ("healthy", "ok", "up", "ready", "running"), description="What stands there when it is well."
+    )
+    heartbeat: str | None = Field(
+        "last_heartbeat",
+        description="Where in an entry the time of its last renewal stands: seconds since 1970, or ISO 8601.",
+    )
+
+    def key(self, service: str) -> str:
+        """Return a service's key."""
+        return self.keys.removesuffix("*") + service
+
+    def service(self, key: str) -> str:
+        """Return the service of a key."""
+        return key.removeprefix(self.keys.removesuffix("*"))
 
 
 class Spec(SystemSpec):
@@ -118,4 +223,6 @@ class Spec(SystemSpec):
 
     kind: Literal["redis"]
     url: SecretReference = Field(description="Where `redis://[user:password@]host:port/db` is to be found.")
+    survey: Survey | None = Field(None, description="Which keys are looked at for their number, expiry and size.")
+    registry: Registry | None = Field(None, description="The platform's service registry, where this server holds it.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
