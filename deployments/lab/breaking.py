@@ -29,6 +29,7 @@ _FULL = 0.965
 _BACKLOG = 500
 _SEEN_OFTEN = 5
 _MESSAGES = 1200
+_NOT_COPIED = 120
 
 
 def crowd(piece: Piece, _workshop: Workshop) -> Undo:
@@ -272,6 +273,21 @@ def stale_uploads(piece: Piece, _workshop: Workshop) -> Undo:
     store = seaweedfs.client(piece.address)
     for key in keys:
         store.put_object(Bucket=bucket, Key=key, Body=b"a face that should be gone")
+
+    def undo() -> None:
+        store.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+        store.close()
+
+    return undo
+
+
+def replication_stopped(piece: Piece, _workshop: Workshop) -> Undo:
+    """Write objects that no copy gets, more than may wait on a healthy day."""
+    bucket, prefix = piece.details["bucket"], piece.details["prefix"]
+    keys = [f"{prefix}generated/not-copied-{number:03}.json" for number in range(_NOT_COPIED)]
+    store = seaweedfs.client(piece.address)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.put_object(Bucket=bucket, Key=key, Body=b'{"story": "lab"}'), keys))
 
     def undo() -> None:
         store.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})

@@ -209,6 +209,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("stopped", (), "Refuses every connection.", _through_door(Mode.STOPPED), DOOR),
     Fault("hanging", (), "Accepts connections and never answers.", _through_door(Mode.HANGING), DOOR),
     Fault("slow", (), "Answers three seconds late.", _through_door(Mode.SLOW), DOOR),
+    Fault("sluggish", (), "Answers, 0.6 seconds late each time.", _through_door(Mode.SLUGGISH), DOOR),
     Fault("cut", (), "Resets the connection in the middle of an answer.", _through_door(Mode.CUT), DOOR),
     Fault(
         "connections",
@@ -257,6 +258,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault("red", ("opensearch",), "An index has lost its primary shard.", _with_drivers("red"), _HEALTH),
     Fault("write-block", ("opensearch",), "An index refuses writes.", _with_drivers("write_block"), _HEALTH),
     Fault("no-lifecycle", ("s3",), "Takes the bucket's lifecycle rules away.", _with_drivers("no_lifecycle")),
+    Fault(
+        "replication-stopped",
+        ("s3",),
+        "Objects are written that are copied nowhere.",
+        _with_drivers("replication_stopped"),
+    ),
     Fault("stale-uploads", ("s3",), "Leaves uploads behind that nobody deletes.", _with_drivers("stale_uploads")),
     *(
         Fault(name, (one.kind,), one.help, _symptom(name), f"symptom {one.labels}")

@@ -13,6 +13,7 @@ from deployments.lab.servers import HOST
 
 _CHUNK = 65536
 _SLOW_SECONDS = 3.0
+_SLUGGISH_SECONDS = 0.6
 
 
 class Mode(StrEnum):
@@ -22,6 +23,7 @@ class Mode(StrEnum):
     STOPPED = "stopped"
     HANGING = "hanging"
     SLOW = "slow"
+    SLUGGISH = "sluggish"
     CUT = "cut"
 
 
@@ -89,8 +91,8 @@ class Door:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(_CHUNK):
-            if self.mode is Mode.SLOW:
-                await asyncio.sleep(self.slow_seconds)
+            if self.mode in (Mode.SLOW, Mode.SLUGGISH):
+                await asyncio.sleep(self.slow_seconds if self.mode is Mode.SLOW else _SLUGGISH_SECONDS)
             if self.mode is Mode.CUT:
                 writer.write(chunk[: len(chunk) // 2])
                 await writer.drain()

@@ -384,6 +384,13 @@ CASES = (
         {"storage/reachable": (FAILED, "P1"), "backups/reachable": (FAILED, "P1")},
     ),
     Case(
+        "SY10",
+        "synesthesia/storage",
+        "replication-stopped",
+        "content-copy",
+        {"storage/unreplicated": (WARNED, "P2")},
+    ),
+    Case(
         "SY14",
         "synesthesia/metrics",
         "attack",
@@ -527,6 +534,24 @@ def is_new(key):
     return key.partition("/")[2] not in REMEMBERED
 
 
+def test_a_store_that_answers_late_is_slow_and_not_down(look, lab):
+    systems = ["cache", "search"]
+
+    def late():
+        report = look("synesthesia", systems)
+        assert all(f.outcome is Outcome.PASSED for f in report.findings if f.measurement == "reachable")
+        return {f.system for f in report.problems if f.measurement == "latency"}
+
+    for system in systems:
+        lab.break_(f"synesthesia/{system}", "sluggish")
+    assert late() == set(systems)
+    lab.mend()
+    deadline = time.monotonic() + PATIENCE
+    while (still := late()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert still == set()
+
+
 def test_a_full_database_says_how_many_there_are_and_what_to_do(look, lab):
     lab.break_("stario/database", "connections")
     (found,) = look("stario", ["database"]).problems
@@ -559,6 +584,10 @@ def test_every_kind_that_measures_is_broken_somewhere():
     assert broken == {name for name, kind in kinds().items() if kind.can("probe")}
 
 
+STOPPED = {"stario/ephemeral": "stale-uploads", "synesthesia/storage": "replication-stopped"}
+"""What must break before time makes it worse."""
+
+
 @pytest.mark.parametrize(
     ("target", "later", "turns"),
     [
@@ -568,6 +597,8 @@ def test_every_kind_that_measures_is_broken_somewhere():
         ("apex/backups", timedelta(days=3), {"newest_object": (FAILED, "P0")}),
         ("synesthesia/backups", timedelta(hours=8), {"newest_object": (WARNED, "P2")}),
         ("synesthesia/backups", timedelta(hours=13), {"newest_object": (FAILED, "P1")}),
+        ("synesthesia/storage", timedelta(minutes=20), {"replication_lag": (WARNED, "P2")}),
+        ("synesthesia/storage", timedelta(hours=2), {"replication_lag": (FAILED, "P1")}),
         ("apex/certificate", timedelta(days=50), {"expires_in": (WARNED, "P2")}),
         ("apex/cluster", timedelta(days=40), {"certificate_expires_in": (WARNED, "P2")}),
     ],
@@ -575,8 +606,8 @@ def test_every_kind_that_measures_is_broken_somewhere():
 )
 async def test_what_grows_old_is_told_as_time_goes_by(lab, target, later, turns):
     platform, _, system = target.partition("/")
-    if system == "ephemeral":
-        lab.break_(target, "stale-uploads")
+    if (fault := STOPPED.get(target)) is not None:
+        lab.break_(target, fault)
     access = lab.access
     ahead = replace(access, now=lambda: datetime.now(UTC) + later)
     now, then = [await check_system(load(platform), system, clock) for clock in (access, ahead)]

@@ -55,7 +55,15 @@ async def test_a_user_with_just_the_grant_can_take_every_measurement(granted):
     assert gaps(report) == {}
     here = {"query_time", "connections_used", "connections", "max_connections", "idle_connections", "longest_query"}
     here |= {"longest_transaction", "longest_idle_transaction", "blocked_queries", "standbys", "transaction_ids_used"}
-    here |= {"database_size", "largest_table", "table_size", "cache_hit_ratio", "slowest_query", "deadlocks"}
+    here |= {
+        "dead_rows",
+        "database_size",
+        "largest_table",
+        "table_size",
+        "cache_hit_ratio",
+        "slowest_query",
+        "deadlocks",
+    }
     assert {m.name for m in report.measurements} == here | {"reachable"}
     assert measured(report, "largest_table").note == "public.orders"
     assert measured(report, "max_connections").value == 40
@@ -109,6 +117,47 @@ async def test_connections_that_are_idle_for_too_long_are_counted(postgres_serve
         report = await checked(granted, idle_after="1us", limits={"idle_connections": {"warn": 0}})
     assert finding(report, "idle_connections").outcome is Outcome.WARNED
     assert measured(report, "connections", "idle").value >= 1
+
+
+async def test_dead_rows_that_nobody_vacuums_are_told_with_their_table_until_it_was(admin, granted):
+    admin.execute("CREATE TABLE bloated (id int) WITH (autovacuum_enabled = off)")
+    admin.execute("INSERT INTO bloated SELECT generate_series(1, 4000)")
+    admin.execute("DELETE FROM bloated WHERE id > 1000")
+    admin.execute("SELECT pg_stat_force_next_flush()")
+    limits = {"dead_rows": {"warn": "20%"}}
+    bloated = await checked(granted, limits=limits)
+    admin.execute("VACUUM bloated")
+    admin.execute("SELECT pg_stat_force_next_flush()")
+    vacuumed = await checked(granted, limits=limits)
+    admin.execute("DROP TABLE bloated")
+    assert finding(bloated, "dead_rows").outcome is Outcome.WARNED
+    assert finding(bloated, "dead_rows").value == 0.75
+    assert finding(bloated, "dead_rows").note == "public.bloated: 3,000 dead rows, never vacuumed"
+    assert finding(vacuumed, "dead_rows").outcome is Outcome.PASSED
+
+
+async def test_a_slot_that_nobody_reads_from_keeps_log_until_it_is_dropped(admin, granted):
+    admin.execute("SELECT pg_create_physical_replication_slot('forgotten', true)")
+    admin.execute("SELECT pg_switch_wal()")
+    limits = {"slot_retained": {"warn": "1MiB"}}
+    kept = await checked(granted, limits=limits)
+    admin.execute("SELECT pg_drop_replication_slot('forgotten')")
+    dropped = await checked(granted)
+    assert finding(kept, "slot_retained", "forgotten").outcome is Outcome.WARNED
+    assert finding(kept, "slot_retained", "forgotten").note == "nobody reads from it"
+    assert not [m for m in dropped.measurements if m.name == "slot_retained"]
+
+
+async def test_a_table_that_is_not_in_memory_lowers_the_share_of_cache_hits(admin, granted):
+    admin.execute("SELECT pg_stat_reset()")
+    limits = {"cache_hit_ratio": {"warn": "< 100%"}}
+    admin.execute("CREATE EXTENSION IF NOT EXISTS pg_buffercache")
+    admin.execute("SELECT pg_buffercache_evict(bufferid) FROM pg_buffercache WHERE relfilenode IS NOT NULL")
+    admin.execute("SELECT count(*) FROM orders")
+    admin.execute("SELECT pg_stat_force_next_flush()")
+    missed = await checked(granted, limits=limits)
+    assert finding(missed, "cache_hit_ratio").outcome is Outcome.WARNED
+    assert 0 < finding(missed, "cache_hit_ratio").value < 1
 
 
 async def test_slow_queries_are_not_checked_where_nothing_records_them(postgres_server, admin, granted):

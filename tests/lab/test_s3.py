@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from deployments.lab.servers import free_ports, running, seaweedfs
 from tasks.clients import s3
 from tasks.core.results import Outcome
 from tasks.systems.s3 import spec as kind
+from tasks.systems.s3.listing import Entry, Listing, not_copied
 from tests.hostile import answer, check, finding, measured, routed, serving
 
 GRANT = json.loads(Path(kind.__file__).with_name("grant.json").read_text(encoding="utf-8"))
@@ -67,7 +69,8 @@ async def checked(endpoint, access="guest", secret=SECRET, bucket="uploads", **f
 
 async def test_everything_is_measured_of_what_lies_under_the_prefix(store, guest):
     report = await checked(without_keys(store.address), guest.access, guest.secret, prefix="a/", quota="10kB")
-    assert {m.name for m in report.measurements} == set(kind.CATALOG) | {"reachable"}
+    only_with_a_copy = {"replication_lag", "unreplicated"}
+    assert {m.name for m in report.measurements} == set(kind.CATALOG) - only_with_a_copy | {"reachable"}
     values = {m.name: m.value for m in report.measurements}
     assert (values["objects"], values["size"], values["used"]) == (2, 2000, 0.2)
     assert (values["lifecycle_rules"], values["versioning"], values["open_uploads"]) == (1, True, 1)
@@ -81,6 +84,110 @@ async def test_a_bucket_without_rules_and_versions_fails_where_the_spec_wants_th
     report = await checked(without_keys(store.address), parts.username, parts.password, "private", limits=limits)
     assert finding(report, "lifecycle_rules").outcome is Outcome.FAILED
     assert finding(report, "versioning").outcome is Outcome.FAILED
+
+
+async def test_a_bucket_that_fills_up_fails_until_it_was_cleaned_and_its_largest_objects_are_named(store):
+    parts = urlsplit(store.address)
+    client = seaweedfs.client(store.address)
+    client.create_bucket(Bucket="filling")
+    for number in range(1, 5):
+        client.put_object(Bucket="filling", Key=f"scan-{number}", Body=b"x" * 1000 * number)
+    fields = {"bucket": "filling", "quota": "10kB", "limits": {"used": {"warn": "80%", "critical": "95%"}}}
+    full = await checked(without_keys(store.address), parts.username, parts.password, **fields)
+    client.delete_object(Bucket="filling", Key="scan-4")
+    cleaned = await checked(without_keys(store.address), parts.username, parts.password, **fields)
+    client.close()
+    assert finding(full, "used").outcome is Outcome.FAILED
+    assert measured(full, "largest_object").value == 4000
+    assert measured(full, "largest_object").note == "scan-4 3.9 KiB, scan-3 2.9 KiB, scan-2 2 KiB"
+    assert finding(cleaned, "used").outcome is Outcome.PASSED
+
+
+@pytest.fixture(scope="module")
+def copied(store):
+    """Two buckets with the same objects: one under `here/`, its copy under `there/`."""
+    client = seaweedfs.client(store.address)
+    for bucket, prefix in (("source", "here/"), ("copy", "there/")):
+        client.create_bucket(Bucket=bucket)
+        for number in range(5):
+            client.put_object(Bucket=bucket, Key=f"{prefix}{number}", Body=b"%d" % number)
+    yield client
+    client.close()
+
+
+async def replicated(store, later=timedelta(0), **fields):
+    parts = urlsplit(store.address)
+    keys = {
+        "access_key": {"env": "IT_KEY"},
+        "secret_key": {"env": "IT_SECRET"},
+        "endpoint": without_keys(store.address),
+    }
+    system = {"kind": "s3", "timeout": "20s", "bucket": "source", "prefix": "here/", **keys}
+    system |= {"replica": {"system": "copy", "prefix": "there/"}, "limits": {"replication_lag": {"critical": "1h"}}}
+    others = {"copy": {"kind": "s3", "bucket": "copy", **keys} | fields.pop("copy", {})}
+    environment = {"IT_KEY": parts.username, "IT_SECRET": parts.password}
+    return await check(system | fields, environment, others=others, now=datetime.now(UTC) + later)
+
+
+async def test_what_was_not_copied_or_copied_wrong_lags_behind_until_it_was(store, copied):
+    well = await replicated(store, timedelta(hours=2))
+    assert finding(well, "replication_lag").outcome is Outcome.PASSED
+    assert measured(well, "replication_lag").value == 0
+    assert measured(well, "replication_lag").note == "of 5 objects"
+    copied.delete_object(Bucket="copy", Key="there/3")
+    copied.put_object(Bucket="copy", Key="there/1", Body=b"X")
+    sick = await replicated(store, timedelta(hours=2))
+    assert finding(sick, "replication_lag").outcome is Outcome.FAILED
+    assert 7200 <= measured(sick, "replication_lag").value < 8000
+    assert measured(sick, "unreplicated").value == 2
+    assert measured(sick, "unreplicated").note == "here/1, here/3; of 5 objects"
+    by_size = await replicated(store, replica={"system": "copy", "prefix": "there/", "compare": "size"})
+    assert measured(by_size, "unreplicated").value == 1
+    for number in (1, 3):
+        copied.put_object(Bucket="copy", Key=f"there/{number}", Body=b"%d" % number)
+    mended = await replicated(store, timedelta(hours=2))
+    assert finding(mended, "replication_lag").outcome is Outcome.PASSED
+
+
+async def test_a_copy_that_cannot_be_read_is_an_error_of_the_comparison_alone(store, copied):
+    assert copied
+    report = await replicated(store, copy={"bucket": "dropped"})
+    assert finding(report, "replication_lag").outcome is Outcome.ERRORED
+    assert finding(report, "replication_lag").note == "the copy in copy: the bucket dropped does not exist"
+    assert measured(report, "objects").value == 5
+    assert finding(report, "reachable").outcome is Outcome.PASSED
+
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def entries(*keys, size=5, tag="0" * 32):
+    return [Entry(key, size, tag, NOON + timedelta(minutes=len(key))) for key in keys]
+
+
+def test_of_a_copy_whose_listing_was_cut_nothing_is_said_behind_its_last_key():
+    whole, cut = (Listing(entries=entries("a", "c"), cut=is_cut) for is_cut in (False, True))
+    source = entries("a", "b", "c", "dd")
+    missing, compared = not_copied(source, whole, ("", ""), "etag")
+    assert ([entry.key for entry in missing], compared) == (["b", "dd"], 4)
+    missing, compared = not_copied(source, cut, ("", ""), "etag")
+    assert ([entry.key for entry in missing], compared) == (["b"], 3)
+
+
+def test_tags_of_uploads_in_parts_are_not_compared_as_they_depend_on_the_parts():
+    copy = Listing(entries=entries("a", tag="f" * 32 + "-7"))
+    assert not_copied(entries("a"), copy, ("", ""), "etag") == ([], 1)
+    assert len(not_copied(entries("a", size=6), copy, ("", ""), "etag")[0]) == 1
+
+
+async def test_a_comparison_that_was_cut_says_so(store):
+    async with serving(stand_in(default=listing(keys=1, truncated=True))) as port:
+        endless = f"http://127.0.0.1:{port}"
+        report = await replicated(
+            store, endpoint=endless, pages=2, copy={"endpoint": endless}, prefix="", replica={"system": "copy"}
+        )
+    assert measured(report, "replication_lag").note.startswith("only ")
+    assert finding(report, "replication_lag", "beyond 2 objects").outcome is Outcome.NOT_CHECKED
 
 
 async def test_an_empty_bucket_is_never_green_where_something_new_is_awaited(store):

@@ -15,6 +15,7 @@ import psycopg
 from tasks.core.errors import Denied, NotOffered, WatchkeeperError
 from tasks.core.results import Gap, Measurement, Reading
 from tasks.core.system import Access
+from tasks.core.units import format_duration
 from tasks.systems.postgres import queries
 from tasks.systems.postgres.connection import Connection, Rows, connect, rows, translated
 from tasks.systems.postgres.spec import CATALOG, Spec
@@ -191,6 +192,15 @@ async def _tables(session: _Session) -> list[Reading]:
     return readings
 
 
+async def _dead_rows(session: _Session) -> list[Reading]:
+    found = await session.rows(queries.DEAD_ROWS)
+    if not found:
+        return [session.read("dead_rows", 0.0)]
+    row = found[0]
+    ago = "never vacuumed" if row["vacuumed"] is None else f"vacuumed {format_duration(max(0.0, row['vacuumed']))} ago"
+    return [session.read("dead_rows", row["share"], note=f"{row['name']}: {row['dead']:,} dead rows, {ago}")]
+
+
 async def _statements(session: _Session) -> list[Reading]:
     installed = await session.rows(queries.STATEMENTS_EXTENSION)
     if not installed:
@@ -218,5 +228,6 @@ _SECTIONS: dict[tuple[str, ...], _Section] = {
     ("archiver_ok",): _archiver,
     ("database_size", "transaction_ids_used", "cache_hit_ratio"): _database,
     ("largest_table",): _tables,
+    ("dead_rows",): _dead_rows,
     ("slowest_query",): _statements,
 }

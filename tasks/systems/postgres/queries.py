@@ -79,6 +79,16 @@ ORDER BY size DESC NULLS FIRST
 LIMIT %(count)s
 """
 
+DEAD_ROWS = """
+SELECT format('%s.%s', schemaname, relname) AS name, n_dead_tup AS dead,
+       n_dead_tup::float8 / (n_live_tup + n_dead_tup) AS share,
+       extract(epoch FROM clock_timestamp() - greatest(last_vacuum, last_autovacuum))::float8 AS vacuumed
+FROM pg_stat_user_tables
+WHERE n_dead_tup >= 1000
+ORDER BY share DESC
+LIMIT 1
+"""
+
 STATEMENTS_EXTENSION = """
 SELECT format('%I.pg_stat_statements', namespace.nspname) AS relation,
        CASE WHEN string_to_array(extversion, '.')::int[] >= '{1,8}' THEN 'mean_exec_time' ELSE 'mean_time' END AS mean

@@ -106,6 +106,13 @@ CATALOG = Catalog(
         help="Each of the `tables` largest tables with indexes and TOAST; the subject is schema.table.",
     ),
     Measure(
+        name="dead_rows",
+        unit=Unit.RATIO,
+        help="The largest share of dead rows in a table that has at least 1,000 of them; the note names the table and "
+        "says when it was vacuumed. 0 where no table has so many.",
+        remedy="Look for what keeps VACUUM away: long transactions, slots, autovacuum's settings of the table.",
+    ),
+    Measure(
         name="cache_hit_ratio",
         unit=Unit.RATIO,
         worse=Worse.BELOW,

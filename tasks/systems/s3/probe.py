@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Any
 
 from tasks.clients import s3
 from tasks.clients.threads import in_thread
-from tasks.core.errors import Denied, Garbled, PermanentError, Unreachable, WatchkeeperError
+from tasks.core.errors import ConfigError, Denied, Garbled, PermanentError, Unreachable, WatchkeeperError
 from tasks.core.results import Gap, Measurement, Outcome, Reading
 from tasks.core.system import Access
-from tasks.systems.s3.spec import CATALOG, Spec
+from tasks.core.units import format_bytes
+from tasks.systems.s3.listing import Entry, Listing, not_copied
+from tasks.systems.s3.spec import CATALOG, Replica, Spec
 
 _LISTING_SHARE = 0.6
+_REPLICA_SHARE = 0.25  # a copy's listing has this much time more
+_NAMED = 3
 _MISSING = ("404", "NoSuchBucket")
 _NO_LIFECYCLE = "NoSuchLifecycleConfiguration"
-
-
-@dataclass
-class _Listing:
-    """What a listing has seen so far; folder markers (empty objects whose keys end in a slash) do not count."""
-
-    objects: int = 0
-    size: int = 0
-    oldest: tuple[datetime, str] | None = None
-    newest: tuple[datetime, str] | None = None
-    cut: bool = False
-
-    def add(self, page: list[dict[str, Any]]) -> None:
-        real = [entry for entry in page if entry["Size"] or not entry["Key"].endswith("/")]
-        if not real:
-            return
-        self.objects += len(real)
-        self.size += sum(entry["Size"] for entry in real)
-        times = [(entry["LastModified"], entry["Key"]) for entry in real]
-        self.oldest = min([*times, *filter(None, [self.oldest])])
-        self.newest = max([*times, *filter(None, [self.newest])])
 
 
 @dataclass(frozen=True)
 class _Session:
     client: s3.S3Client
     spec: Spec
-    now: Callable[[], datetime]
-    began: float
+    access: Access
+    until: float
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make one call on the bucket in a thread; raises what `tasks.clients.s3.translated` says."""
@@ -66,18 +49,28 @@ class _Session:
     def read(self, name: str, value: float | bool, note: str = "") -> Measurement:  # noqa: FBT001
         return CATALOG.read(name, value, at=self.now(), note=note)
 
+    def now(self) -> datetime:
+        return self.access.now()
+
+    def spec_of(self, system: str) -> Spec:
+        """Return the spec of another bucket of the platform."""
+        found = (self.access.systems or {}).get(system)
+        if not isinstance(found, Spec):
+            raise ConfigError(f"the platform has no bucket named {system}", hint="name one of kind s3")
+        return found
+
     @property
     def time_is_up(self) -> bool:
-        return perf_counter() - self.began > self.spec.timeout.total_seconds() * _LISTING_SHARE
+        return perf_counter() > self.until
 
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
-    """Yield latency, what lies under the prefix, lifecycle rules, versioning and open uploads.
+    """Yield latency, what lies under the prefix and what its copy lacks, lifecycle rules, versioning, open uploads.
 
     Sources: HeadBucket, ListObjectsV2, GetBucketLifecycleConfiguration, GetBucketVersioning, ListMultipartUploads.
     """
-    began = perf_counter()
-    session = _Session(await in_thread(_connect, spec, access), spec, access.now, began)
+    until = perf_counter() + spec.timeout.total_seconds() * _LISTING_SHARE
+    session = _Session(await in_thread(_connect, spec, access), spec, access, until)
     try:
         yield await _latency(session)
         for name, take in _SECTIONS.items():
@@ -118,7 +111,19 @@ async def _latency(session: _Session) -> Reading:
 
 
 async def _objects(session: _Session) -> list[Reading]:
-    listing = _Listing()
+    listing = await _listed(session, Listing(keep=session.spec.replica is not None))
+    readings = list(_from_listing(session, listing))
+    if session.spec.replica is not None:
+        try:
+            readings += await _replication(session, session.spec.replica, listing)
+        except WatchkeeperError as error:
+            of_copy = type(error)(f"the copy in {session.spec.replica.system}: {error.message}", hint=error.hint)
+            readings += [Gap.of(of_copy, name) for name in ("replication_lag", "unreplicated")]
+    return readings
+
+
+async def _listed(session: _Session, listing: Listing) -> Listing:
+    """List what lies under the prefix, up to as many pages as the spec allows and for as long as there is time."""
     token: dict[str, str] = {}
     for _ in range(session.spec.pages):
         page = await session.call("list_objects_v2", Prefix=session.spec.prefix, **token)
@@ -131,15 +136,48 @@ async def _objects(session: _Session) -> list[Reading]:
         token = {"ContinuationToken": page["NextContinuationToken"]}
         if session.time_is_up:
             break
-    return list(_from_listing(session, listing))
+    return listing
 
 
-def _from_listing(session: _Session, listing: _Listing) -> Iterator[Reading]:
+async def _replication(session: _Session, replica: Replica, source: Listing) -> list[Reading]:
+    """Hold the listing against that of its copy."""
+    prefix = session.spec.prefix if replica.prefix is None else replica.prefix
+    copy = session.spec_of(replica.system).model_copy(update={"prefix": prefix, "pages": session.spec.pages})
+    client = await in_thread(_connect, copy, session.access)
+    try:
+        until = session.until + session.spec.timeout.total_seconds() * _REPLICA_SHARE
+        listing = await _listed(replace(session, client=client, spec=copy, until=until), Listing(keep=True))
+    finally:
+        client.close()
+    missing, compared = not_copied(source.entries, listing, (session.spec.prefix, prefix), replica.compare)
+    return list(_from_comparison(session, missing, compared, cut=source.cut or listing.cut))
+
+
+def _from_comparison(session: _Session, missing: list[Entry], compared: int, *, cut: bool) -> Iterator[Reading]:
+    seen = f"only {compared:,} objects were compared, as the listing was cut" if cut else f"of {compared:,} objects"
+    named = ", ".join(entry.key for entry in missing[:_NAMED])
+    lag = max(0.0, (session.now() - missing[0].at).total_seconds()) if missing else 0.0
+    yield session.read("replication_lag", lag, note=f"{missing[0].key}; {seen}" if missing else seen)
+    yield session.read("unreplicated", len(missing), note=f"{named}; {seen}" if missing else seen)
+    if cut:
+        yield Gap(
+            outcome=Outcome.NOT_CHECKED,
+            name="replication_lag",
+            subject=f"beyond {compared:,} objects",
+            reason="the listing was cut to end in time",
+            hint="raise pages and timeout, or name a prefix",
+        )
+
+
+def _from_listing(session: _Session, listing: Listing) -> Iterator[Reading]:
     note = f"at least: the listing was cut after {listing.objects:,} objects" if listing.cut else ""
     yield session.read("objects", listing.objects, note=note)
     yield session.read("size", listing.size, note=note)
     if session.spec.quota:
         yield session.read("used", listing.size / session.spec.quota, note=note)
+    if listing.largest:
+        named = ", ".join(f"{key} {format_bytes(size)}" for size, key in listing.largest)
+        yield session.read("largest_object", listing.largest[0][0], note="; ".join(filter(None, [named, note])))
     yield from _ages(session, listing)
     if listing.cut:
         yield Gap(
@@ -151,7 +189,7 @@ def _from_listing(session: _Session, listing: _Listing) -> Iterator[Reading]:
         )
 
 
-def _ages(session: _Session, listing: _Listing) -> Iterator[Reading]:
+def _ages(session: _Session, listing: Listing) -> Iterator[Reading]:
     if listing.oldest is None or listing.newest is None:
         yield session.read("oldest_object", 0.0, note="there is no object")
         if "newest_object" in session.spec.limits:

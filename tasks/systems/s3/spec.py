@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tasks.core.limits import Catalog, Measure, Worse, limits_field
+from tasks.core.model import Model
 from tasks.core.references import Address, SecretReference
-from tasks.core.system import SystemSpec
+from tasks.core.system import SystemSpec, Use
 from tasks.core.units import Size, Unit
 
 CATALOG = Catalog(
@@ -34,6 +35,25 @@ CATALOG = Catalog(
         unit=Unit.RATIO,
         help="Size against the `quota` of the spec; only where it gives one.",
         remedy="Delete what is old, add a lifecycle rule, or give the store more room.",
+    ),
+    Measure(
+        name="largest_object",
+        unit=Unit.BYTES,
+        help="Size of the largest object under the prefix; the note names the three largest.",
+        remedy="See whether it should be there, and who uploads such.",
+    ),
+    Measure(
+        name="replication_lag",
+        unit=Unit.SECONDS,
+        help="Age of the oldest object that the `replica` lacks or has in another form; 0 where it has all. "
+        "The note names it.",
+        remedy="See that what copies runs, and what its log says of this object.",
+    ),
+    Measure(
+        name="unreplicated",
+        unit=Unit.COUNT,
+        help="Objects under the prefix that the `replica` lacks or has in another form; the note names the oldest.",
+        remedy="See that what copies runs, and that it is not slower than what is written.",
     ),
     Measure(
         name="oldest_object",
@@ -75,6 +95,20 @@ CATALOG = Catalog(
 )
 
 
+class Replica(Model):
+    """Where what lies under the prefix is copied to."""
+
+    system: str = Field(description="The system of kind `s3` that holds the copies.")
+    prefix: str | None = Field(
+        None, description="What the copies' keys begin with instead of this system's prefix; the same by default."
+    )
+    compare: Literal["etag", "size"] = Field(
+        "etag",
+        description="Two objects are the same by size and ETag, or by size alone: with encryption by KMS, each store "
+        "has ETags of its own.",
+    )
+
+
 class Spec(SystemSpec):
     """A bucket, or what lies under a prefix of it."""
 
@@ -90,6 +124,7 @@ class Spec(SystemSpec):
     secret_key: SecretReference | None = Field(None, description="Where the secret access key is to be found.")
     prefix: str = Field("", description="Only objects whose keys begin so are measured.")
     quota: Size | None = Field(None, description="How large it may grow, such as `500GiB`; `used` is held against it.")
+    replica: Replica | None = Field(None, description="The copy that is held against what lies under the prefix.")
     pages: int = Field(
         100, ge=1, le=10_000, description="At most so many pages of 1,000 objects are listed; then the note says so."
     )
@@ -100,3 +135,9 @@ class Spec(SystemSpec):
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key are given both or not at all")
         return self
+
+    def uses(self) -> tuple[Use, ...]:
+        """Name the system that holds the copies too."""
+        if self.replica is None:
+            return super().uses()
+        return (*super().uses(), Use(("replica", "system"), self.replica.system, ("s3",)))
