@@ -61,9 +61,9 @@ def _postgres(piece: Piece) -> None:
 
 def _mongodb(piece: Piece) -> None:
     database, password = piece.details["database"], piece.details["password"]
-    # clusterMonitor is all that MongoDB asks for; this server wants the three others for what it should cover.
+    # clusterMonitor is all that MongoDB asks for; this server wants the four others for what it should cover.
     roles = [{"role": "clusterMonitor", "db": "admin"}, {"role": "read", "db": "admin"}]
-    roles += [{"role": "read", "db": "local"}, {"role": "dbAdmin", "db": database}]
+    roles += [{"role": "read", "db": "local"}, {"role": "dbAdmin", "db": database}, {"role": "read", "db": database}]
     client: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(piece.address, serverSelectionTimeoutMS=5000) as client:
         client.admin.command("createUser", MONITOR, pwd=password, roles=roles)
