@@ -242,19 +242,26 @@ def brief(finding: Finding) -> str:
             return f"could not tell {'about ' if finding.measurement == _WHOLE_SYSTEM else ''}{topic(finding)}"
         case Outcome.NOT_CHECKED | Outcome.SKIPPED:
             return f"{topic(finding)} {finding.outcome.value}"
+    if finding.flapping and finding.outcome is Outcome.WARNED:
+        return f"{topic(finding)} is flapping" + (f": {plain(finding.observed, 80)} now" if finding.observed else "")
     if finding.measurement == REACHABLE.name:
         part = plain(f"{finding.system} {finding.subject}".strip(), 120)
         return f"{part} answers" if finding.observed == "yes" else f"{part} does not answer"
-    subject, observed = topic(finding), plain(finding.observed, 80)
-    if finding.unit is Unit.YES_NO:
-        if subject.endswith(_AS_EXPECTED):
-            return f"{subject.removesuffix(_AS_EXPECTED)} is {'' if observed == 'yes' else 'not '}as expected"
+    return _value(topic(finding), plain(finding.observed, 80), finding.unit)
+
+
+def _value(subject: str, observed: str, unit: Unit | None) -> str:
+    if unit is Unit.YES_NO and subject.endswith(_AS_EXPECTED):
+        return f"{subject.removesuffix(_AS_EXPECTED)} is {'' if observed == 'yes' else 'not '}as expected"
+    if unit is Unit.YES_NO:
         return f"{subject}: {observed}"
     return f"{subject} {observed}" if subject.endswith(" in") else f"{subject} is {observed}"
 
 
 def problem(finding: Finding) -> str:
     """Name a problem without its number, as it reads in a list: `cache does not answer`, `api /health latency`."""
+    if finding.flapping:
+        return brief(finding.model_copy(update={"observed": ""}))
     told = finding.unit is Unit.YES_NO or finding.outcome is Outcome.ERRORED or finding.measurement == REACHABLE.name
     return brief(finding) if told else topic(finding)
 
@@ -264,7 +271,8 @@ def versus(finding: Finding) -> str:
     if not finding.limit or finding.unit is Unit.YES_NO:
         return ""
     limit = plain(finding.limit, 120)
-    return f"limit: {limit}" if finding.outcome in (Outcome.PASSED, Outcome.ERRORED) else f"{_verb(finding)} {limit}"
+    undecided = finding.flapping or finding.outcome in (Outcome.PASSED, Outcome.ERRORED)
+    return f"limit: {limit}" if undecided else f"{_verb(finding)} {limit}"
 
 
 def _verb(finding: Finding) -> str:

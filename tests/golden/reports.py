@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.core.platform import Contact, DefaultSeverity, PlatformSpec, Severity, Slack
 from tasks.core.report import Changes, Report, SystemReport, compare
-from tasks.core.results import Finding, Measurement, Outcome, Sample
+from tasks.core.results import Finding, Measurement, Outcome, Quiet, Sample
 from tasks.core.system import SystemSpec
 from tasks.core.units import Unit, format_quantity
 
@@ -304,6 +304,40 @@ def hostile() -> Report:
     )
 
 
+def _quiet(why: str, text: str, until: datetime | None = None) -> Quiet:
+    return Quiet(why=why, text=text, until=until)  # type: ignore[arg-type]
+
+
+def _hushed() -> list[SystemReport]:
+    depends = _quiet("dependency", "depends on cache, which does not answer")
+    upkeep = _quiet("maintenance", "maintenance: index upkeep", NOW + timedelta(hours=1))
+    taken = _quiet("acknowledged", "acknowledged by kim: the disk is ordered", NOW + timedelta(days=2))
+    bad = {"outcome": Outcome.FAILED, "since": YESTERDAY}
+    return [
+        system("api", "http", silent("api", quiet=depends)),
+        system("work", "queue", finding("work", "check", None, None, Outcome.ERRORED, note="no answer", quiet=depends)),
+        system("search", "opensearch", silent("search", quiet=upkeep, since=YESTERDAY)),
+        system("disk", "host", finding("disk", "disk_used", 0.93, Unit.RATIO, subject="/data", quiet=taken, **bad)),
+        system("certificate", "tls", answers("certificate")),
+    ]
+
+
+def cache_down() -> Report:
+    """One thing that broke, one that flaps, and what nobody is notified of."""
+    unsteady = {"flapping": True, "note": "flapping: a problem in 9 of the last 21 looks", "since": YESTERDAY}
+    latency = finding(
+        "web", "latency", 0.21, Unit.SECONDS, Outcome.WARNED, subject="/", limit="above 500 ms", **unsteady
+    )
+    cache = system("cache", "redis", silent("cache"), title="Cache")
+    before = report(*_green_systems(), finished=YESTERDAY, started=YESTERDAY)
+    return report(cache, system("web", "http", latency), *_hushed(), previous=before)
+
+
+def all_silenced() -> Report:
+    """Problems, and nobody is notified of any."""
+    return report(*_hushed()[2:], previous=report(*_green_systems(), finished=YESTERDAY, started=YESTERDAY))
+
+
 def nothing_checked() -> Report:
     return report(system("search", "opensearch", _not_measured("search")))
 
@@ -324,6 +358,8 @@ REPORTS = {
     "all-errored": all_errored,
     "overflow": overflow,
     "hostile": hostile,
+    "cache-down": cache_down,
+    "all-silenced": all_silenced,
     "nothing-checked": nothing_checked,
     "first-on-the-lab": first_on_the_lab,
     "late": late,
