@@ -80,6 +80,19 @@ def schema(*, write: bool, as_json: bool) -> None:
     say_json(platform_schema())
 
 
+@main.command(epilog=_example("watchkeeper rules stylesync > stylesync.rules.yaml", "watchkeeper rules apex --json"))
+@click.argument("platform")
+@json_option
+def rules(platform: str, *, as_json: bool) -> None:
+    """Print a platform's objectives and service levels as alerting rules for Prometheus."""
+    from deployments import rules as made
+    from tasks.platforms import load
+
+    with told(as_json=as_json):
+        spec = load(platform)
+    say_json(made.rules(spec)) if as_json else click.echo(made.rule_file(spec), nl=False)
+
+
 @main.command(epilog=_example("watchkeeper platforms", "watchkeeper platforms --json"))
 @json_option
 def platforms(*, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What is made from the models and the commands: JSON Schemas for editors and machines, and two pages."""
+"""What is made from the models and the commands: JSON Schemas, two pages, and rule files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from deployments.commands_page import commands_page
+from deployments.rules import rule_file
 from deployments.spec_page import json_schema, spec_page
+from tasks.platforms import load, platform_names
 from tasks.reports.schema import report_schema
 from tasks.systems import platform_model
 
@@ -17,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "deployments" / "platforms" / "platform.schema.json"
 PAGE = ROOT / "docs" / "platform-spec.md"
 COMMANDS = ROOT / "docs" / "commands.md"
+RULES = ROOT / "deployments" / "prometheus"
 REPORT = ROOT / "docs" / "report.schema.json"
 
 
@@ -33,6 +36,7 @@ def generated(commands: click.Group) -> dict[Path, str]:
         PAGE: spec_page(),
         COMMANDS: commands_page(commands),
         REPORT: report_schema(),
+        **{RULES / f"{name}.rules.yaml": rule_file(load(name)) for name in platform_names()},
     }
 
 

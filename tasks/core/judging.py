@@ -19,7 +19,7 @@ AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """One bound of a limit with what a breach of it means."""
 
     bound: Bound
@@ -76,7 +76,7 @@ def judge(
                 "since": _since(previous, reading.at),
             }
         )
-    return _hold(base, reading, limit, measure, list(_steps(limit, spec, platform)), previous)
+    return _hold(base, reading, limit, measure, list(steps(limit, spec, platform)), previous)
 
 
 def _doubt(age: timedelta) -> str:
@@ -90,9 +90,9 @@ def _doubt(age: timedelta) -> str:
 
 
 def _hold(
-    base: Finding, reading: Measurement, limit: Limit, measure: Measure, steps: list[_Step], previous: Finding | None
+    base: Finding, reading: Measurement, limit: Limit, measure: Measure, steps: list[Step], previous: Finding | None
 ) -> Finding:
-    pending: tuple[_Step, datetime, bool] | None = None
+    pending: tuple[Step, datetime, bool] | None = None
     for step in steps:
         if not step.bound.breached(float(reading.value), measure.worse):
             continue
@@ -136,17 +136,17 @@ def _held_since(
     return min(since, _since(previous, since)), True
 
 
-def _steps(limit: Limit, spec: SystemSpec, platform: PlatformSpec) -> Iterator[_Step]:
-    """Yield a limit's bounds, worst first."""
+def steps(limit: Limit, spec: SystemSpec, platform: PlatformSpec) -> Iterator[Step]:
+    """Yield a limit's bounds, worst first, with what a breach of each means on a platform."""
     for name, severity in platform.severities.items():
         if tier := limit.by_severity.get(name):
-            yield _Step(tier.bound, Outcome(severity.outcome), name, tier.lasting or limit.lasting)
+            yield Step(tier.bound, Outcome(severity.outcome), name, tier.lasting or limit.lasting)
     if limit.critical is not None:
         severity_name = limit.severity or spec.severity or platform.default_severity.critical
-        yield _Step(limit.critical, Outcome.FAILED, severity_name, limit.lasting)
+        yield Step(limit.critical, Outcome.FAILED, severity_name, limit.lasting)
     if limit.warn is not None:
         own = limit.severity if limit.critical is None else None
-        yield _Step(limit.warn, Outcome.WARNED, own or platform.default_severity.warn, limit.lasting)
+        yield Step(limit.warn, Outcome.WARNED, own or platform.default_severity.warn, limit.lasting)
 
 
 def _nearest(limit: Limit) -> Bound:
@@ -158,7 +158,7 @@ def _held_against(bound: Bound, measure: Measure) -> dict[str, Any]:
     return {"bound": bound.number, "worse": bound.side(measure.worse).value}
 
 
-def _describe_step(step: _Step, measure: Measure) -> str:
+def _describe_step(step: Step, measure: Measure) -> str:
     text = step.bound.describe(measure.worse)
     return f"{text} for {format_duration(step.lasting.total_seconds())}" if step.lasting else text
 

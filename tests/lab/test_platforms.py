@@ -270,7 +270,14 @@ CASES = (
     ),
     Case("AX3", "apex/metrics", "latency", "cache", metric(derive_p95=(WARNED, "P2"))),
     Case("AX4", "apex/storage", "no-lifecycle", "backups", {"storage/lifecycle_rules": (WARNED, "P2")}),
-    Case("AX5", "apex/metrics", "errors", "cache", metric(error_rate=(FAILED, "P0"))),
+    Case(
+        "AX5",
+        "apex/metrics",
+        "errors",
+        "cache",
+        metric(error_rate=(FAILED, "P0"))
+        | {f"metrics/failing_endpoints[{path}]": (WARNED, "P1") for path in ("/", "/signage/common/cabinets/derive")},
+    ),
     Case("AX8", "apex/certificate", "expiring", "cache", {"certificate/expires_in": (FAILED, "P1")}),
     Case(
         "AX8",

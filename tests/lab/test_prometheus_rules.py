@@ -1,16 +1,23 @@
-"""Alerts of a real Prometheus that evaluates rules, service levels on a real history."""
+"""Alerts of a real Prometheus, service levels on a real history, and the rule files and dashboards that we make."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+import yaml
 
+from deployments.lab.pieces import Lab
 from deployments.lab.servers import free_ports, prometheus, running
 from tasks.core.errors import NotOffered
 from tasks.core.results import Outcome
+from tasks.platforms import platform_names
 from tests.hostile import check, finding, measured
 
 pytestmark = pytest.mark.lab
@@ -151,3 +158,75 @@ async def test_an_error_that_is_over_does_not_burn_any_more(months):
 async def test_samples_that_are_twenty_minutes_old_are_a_warning(months):
     fresh = finding(await levels(months), "newest_sample")
     assert (fresh.outcome, fresh.value) == (Outcome.WARNED, pytest.approx(1200, abs=400))
+
+
+# What is made for a Prometheus and a Grafana of the platforms' own
+
+ROOT = Path(__file__).resolve().parents[2] / "deployments"
+BOARDS = sorted((ROOT / "grafana").glob("*.json"))
+
+
+def asked(address, promql):
+    """Return how many series a query answers."""
+    url = f"{address}/api/v1/query?{urlencode({'query': promql})}"
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310
+        return len(json.load(response)["data"]["result"])
+
+
+def rule_names(platform):
+    document = yaml.safe_load((ROOT / "prometheus" / f"{platform}.rules.yaml").read_text(encoding="utf-8"))
+    return [
+        (rule["alert"], rule["labels"]["severity"], rule["expr"]) for g in document["groups"] for rule in g["rules"]
+    ]
+
+
+def test_prometheus_own_tool_accepts_every_rule_file():
+    try:
+        tool = prometheus.program("promtool")
+    except NotOffered as error:
+        pytest.skip(str(error))
+    files = [str(path) for path in sorted((ROOT / "prometheus").glob("*.yaml"))]
+    assert len(files) == len(platform_names())
+    command = [tool, "check", "rules", *files]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def address_of(lab, platform):
+    return next(piece.address for piece in Lab.read(lab.state).pieces if piece.target == f"{platform}/metrics")
+
+
+@pytest.mark.parametrize("platform", platform_names())
+def test_every_rule_is_quiet_where_the_platform_is_well(lab, platform):
+    if not (address := address_of(lab, platform)):
+        pytest.skip("there is no server of the query API")
+    assert [name for name, _, expression in rule_names(platform) if asked(address, expression)] == []
+
+
+def test_the_rules_that_a_fault_concerns_fire_with_each_severity(lab):
+    if not (address := address_of(lab, "stylesync")):
+        pytest.skip("there is no server of the query API")
+    lab.break_("stylesync/metrics", "errors")
+    firing = {(name, severity) for name, severity, expression in rule_names("stylesync") if asked(address, expression)}
+    assert firing == {("StylesyncErrorRate", severity) for severity in ("P0", "P1", "P2")}
+
+
+def targets(board):
+    return [(panel["title"], target["expr"]) for panel in board["panels"] for target in panel.get("targets", ())]
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_loads_and_each_of_its_queries_runs(lab, path):
+    board = json.loads(path.read_text(encoding="utf-8"))
+    assert board["uid"] == path.stem
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    if not (address := address_of(lab, "stylesync")):
+        pytest.skip("there is no server of the query API")
+    counts = {title: asked(address, text.replace("$__rate_interval", "5m")) for title, text in targets(board)}
+    assert counts
+    if path.stem != "stylesync-infrastructure":  # the lab plays neither kube-state-metrics nor StyleSync's nodes
+        assert [title for title, count in counts.items() if not count] == []
+
+
+def test_there_is_a_dashboard_for_each_that_the_runbook_names():
+    assert [path.stem for path in BOARDS] == ["stylesync-infrastructure", "stylesync-overview", "stylesync-phases"]

@@ -6,7 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import available_timezones
+
+from cronsim import CronSim, CronSimError
 
 from deployments.lab.kubernetes.failures import Cause, bad_request, invalid
 from deployments.lab.kubernetes.resources import Resource
@@ -121,6 +125,38 @@ def _workload(item: Object) -> Iterator[Cause]:
 
 def _pod(item: Object) -> Iterator[Cause]:
     yield from _pod_spec(item.get("spec") or {}, "spec")
+
+
+def _cron_job(item: Object) -> Iterator[Cause]:
+    spec = item.get("spec") or {}
+    try:
+        CronSim(spec.get("schedule", ""), datetime(2026, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        yield _wrong("spec.schedule", spec.get("schedule", ""), str(error))
+    zone = spec.get("timeZone")
+    if zone is not None and zone not in available_timezones():
+        yield _wrong("spec.timeZone", zone, f"unknown time zone {zone}")
+    policy = spec.get("concurrencyPolicy", "Allow")
+    if policy not in ("Allow", "Forbid", "Replace"):
+        message = f'Unsupported value: "{policy}": supported values: "Allow", "Forbid", "Replace"'
+        yield Cause("spec.concurrencyPolicy", message, "FieldValueNotSupported")
+    within = _job({"metadata": {}, "spec": (spec.get("jobTemplate") or {}).get("spec") or {}})
+    yield from (Cause(f"spec.jobTemplate.{cause.field}", cause.message, cause.reason) for cause in within)
+
+
+def _scaled_object(item: Object) -> Iterator[Cause]:
+    """As the schema of KEDA's custom resource has it."""
+    spec = item.get("spec") or {}
+    if not (spec.get("scaleTargetRef") or {}).get("name"):
+        yield _required("spec.scaleTargetRef.name")
+    if not spec.get("triggers"):
+        yield _required("spec.triggers")
+    for index, trigger in enumerate(spec.get("triggers") or []):
+        if not trigger.get("type"):
+            yield _required(f"spec.triggers[{index}].type")
+        for key, value in (trigger.get("metadata") or {}).items():
+            if not isinstance(value, str):
+                yield _wrong(f"spec.triggers[{index}].metadata.{key}", value, "must be of type string")
 
 
 def _job(item: Object) -> Iterator[Cause]:
@@ -254,6 +290,8 @@ _SPECIFIC: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "daemonsets": _workload,
     "pods": _pod,
     "jobs": _job,
+    "cronjobs": _cron_job,
+    "scaledobjects": _scaled_object,
     "horizontalpodautoscalers": _autoscaler,
     "secrets": _secret,
     "configmaps": _configmap,
