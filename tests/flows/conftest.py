@@ -140,6 +140,7 @@ def spec():
             "P1": {"means": "odd", "respond": "1h", "outcome": "warned"},
         },
         "default_severity": {"warn": "P1", "critical": "P0"},
+        "confirm": {"looks": 1},
         "systems": {},
     }
 

@@ -11,11 +11,6 @@ from tests.flows.conftest import reports
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_api", "tiny")]
 
 
-@pytest.fixture
-def spec(spec):
-    return spec | {"confirm": {"looks": 1}}
-
-
 async def test_an_acknowledged_problem_no_longer_fails_the_run_and_is_told_again_once_that_has_ended(place, service):
     service.status = 503
     assert (await health_check("tiny", return_state=True)).is_failed()

@@ -95,8 +95,10 @@ def test_one_starts_only_when_what_it_needs_is_ready(folder):
     check = f"import socket; socket.create_connection(('127.0.0.1', {port})); import time; time.sleep(600)"
     after = Process("client", (sys.executable, "-c", check), after=("web",))
     told = launch(folder, after, server("web", port))
-    assert told[0].startswith("web")
-    assert supervisor.status(folder)["processes"]["client"]["state"] == "ready"
+    assert {line.partition(" ")[0] for line in told} == {"web", "client"}
+    states = supervisor.status(folder)["processes"]
+    assert states["client"]["state"] == "ready"
+    assert psutil.Process(states["client"]["pid"]).create_time() >= psutil.Process(states["web"]["pid"]).create_time()
 
 
 def test_a_process_that_ends_fails_the_start_with_its_log_and_leaves_nothing(folder):
