@@ -24,7 +24,7 @@ from deployments.lab.servers import nats, osmem, rabbitmq, seaweedfs
 _REDIS_GRANT = (
     "~* resetchannels -@all +@connection +ping +info +config|get +slowlog|get +slowlog|len +latency|latest "
     "+memory|stats +memory|usage +client|list +dbsize +lastsave +scan +type +ttl +pttl +llen +lindex +hlen +zrange "
-    "(~service_registry:* +get +hgetall)"
+    "(~service_registry:* +getrange +hmget)"
 )
 
 

@@ -186,22 +186,25 @@ async def test_a_registry_tells_who_is_missing_who_is_unwell_and_who_fell_silent
         client.set("service_registry:api", json.dumps(entry("healthy", 0)))
         client.hset("service_registry:hashed", mapping=entry("degraded", 5))
         client.set("service_registry:odd", "no json at all")
+        client.setrange("service_registry:huge", 1 << 20, "}")
+        client.rpush("service_registry:list", "healthy")
         client.set("service_registry:mute", json.dumps({"status": "UP"}))
         sick = await checked(url, **fields)
         client.hset("service_registry:hashed", mapping=entry("healthy", 0))
         client.set("service_registry:gone", json.dumps(entry("healthy", 0)))
-        client.delete("service_registry:odd", "service_registry:mute")
+        client.delete(*(f"service_registry:{name}" for name in ("odd", "mute", "huge", "list")))
         well = await checked(url, **fields)
     assert finding(sick, "service_registered", "gone").outcome is Outcome.FAILED
     assert finding(sick, "service_registered", "api").outcome is Outcome.PASSED
     assert finding(sick, "service_healthy", "hashed").note == "it says degraded"
     assert finding(sick, "service_healthy", "hashed").outcome is Outcome.FAILED
-    assert finding(sick, "service_healthy", "odd").outcome is Outcome.ERRORED
+    for name in ("odd", "huge", "list"):
+        assert finding(sick, "service_healthy", name).outcome is Outcome.ERRORED
     assert finding(sick, "service_healthy", "mute").outcome is Outcome.PASSED
     assert finding(sick, "heartbeat_age", "hashed").outcome is Outcome.WARNED
     assert finding(sick, "heartbeat_age", "api").outcome is Outcome.PASSED
     assert finding(sick, "heartbeat_age", "mute").outcome is Outcome.ERRORED
-    assert measured(sick, "services_registered").value == 4
+    assert measured(sick, "services_registered").value == 6
     assert {f.outcome for f in well.findings} == {Outcome.PASSED}
 
 

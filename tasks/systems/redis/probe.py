@@ -33,7 +33,7 @@ Info = dict[str, Any]
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield latency, memory, keys, clients, saves and replication, then what the spec's survey and registry tell.
 
-    Sources: PING and INFO; SCAN, PTTL and MEMORY USAGE; GET and HGETALL of the registry's keys alone.
+    Sources: PING and INFO; SCAN, PTTL and MEMORY USAGE; GETRANGE and HMGET of the registry's keys alone.
     """
     client = connection(spec.url, spec.timeout.total_seconds(), access)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, cast
+from typing import Any
 
 import redis.asyncio
 from redis import exceptions
@@ -36,7 +36,7 @@ async def registered(
     """
     try:
         names, cut = await _names(client, spec, asyncio.get_running_loop().time() + seconds)
-        entries = {name: await _entry(client, spec.key(name)) for name in sorted({*names, *spec.services})}
+        entries = await _entries(client, spec, sorted({*names, *spec.services}))
     except exceptions.NoPermissionError as error:
         denied = Denied(translated(error).message, hint="grant what grant-registry.acl beside the kind holds")
         for name in _NAMES:
@@ -67,19 +67,46 @@ async def _names(client: redis.asyncio.Redis, spec: Registry, end: float) -> tup
             return sorted(found)[:_MOST], True
 
 
-async def _entry(client: redis.asyncio.Redis, key: str) -> Any:
-    """Return an entry as a document, None where there is none, and Garbled where it cannot be read."""
-    try:
-        text = await cast("Any", client.get(key))
-    except exceptions.NoPermissionError:
-        raise
-    except exceptions.ResponseError:
-        fields = await cast("Any", client.hgetall(key))
-        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
-    if text is None:
+async def _entries(client: redis.asyncio.Redis, spec: Registry, names: list[str]) -> dict[str, Any]:
+    """Return for each service its entry as a document, None where there is none, Garbled where it cannot be read.
+
+    However large an entry is, only its beginning is fetched; of a hash, only the fields that the spec names.
+    """
+    keys = [spec.key(name) for name in names]
+    texts = await _pipelined(client, [("GETRANGE", key, 0, _LONGEST) for key in keys])
+    hashes = [key for key, text in zip(keys, texts, strict=True) if isinstance(text, exceptions.ResponseError)]
+    fields = [spec.status, *filter(None, [spec.heartbeat])]
+    found = await _pipelined(client, [("HMGET", key, *fields) for key in hashes])
+    read = dict(zip(hashes, (_from_hash(fields, values) for values in found), strict=True))
+    pairs = zip(names, keys, texts, strict=True)
+    return {name: read[key] if key in read else _from_text(text) for name, key, text in pairs}
+
+
+async def _pipelined(client: redis.asyncio.Redis, commands: list[tuple[Any, ...]]) -> list[Any]:
+    if not commands:
+        return []
+    async with client.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, exceptions.NoPermissionError):
+            raise answer
+    return answers
+
+
+def _from_hash(fields: list[str], values: Any) -> Any:
+    if isinstance(values, exceptions.ResponseError):
+        return Garbled("its entry is neither text nor a hash")
+    pairs = zip(fields, values, strict=True)
+    return {name: value.decode(errors="replace") for name, value in pairs if value is not None}
+
+
+def _from_text(text: bytes) -> Any:
+    if not text:
         return None
     try:
-        document = json.loads(text) if len(text) <= _LONGEST else None
+        document = json.loads(text)
     except (ValueError, RecursionError):
         document = None
     return document if isinstance(document, dict) else Garbled("its entry is no JSON object of a service")
