@@ -271,6 +271,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     *_in_logs(
         errors="Forty errors of two types.",
+        failing_endpoint="One endpoint answers 500 thirty times.",
         brute_force="A hundred failed logins from one address.",
         injection="Two attempts at SQL injection.",
         degraded="Open circuits, slow phases, degraded answers.",

@@ -45,7 +45,14 @@ def _degraded() -> Iterator[str]:
         yield json.dumps({"level": "INFO", "degraded": True, "phase2_duration_ms": 2000 + number})
 
 
+def _failing_endpoint() -> Iterator[str]:
+    for number in range(30):
+        yield f"ERROR method=POST path=/signage/common/cabinets/derive status=500 duration_ms={90 + number}"
+    yield "ERROR method=GET path=/v1/items status=502 duration_ms=12"
+
+
 TROUBLES = {
+    "failing-endpoint": _failing_endpoint,
     "errors": _errors,
     "brute-force": _brute_force,
     "injection": _injection,

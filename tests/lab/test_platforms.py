@@ -422,6 +422,7 @@ CASES = (
     Case("ST5", "stario/video-queue", "backlog", "database", {"video-queue/depth": (WARNED, "SEV-3")}),
     Case("ST8", "stario/deletion-queue", "backlog", "database", {"deletion-queue/depth": (FAILED, "SEV-1")}),
     Case("AX3", "apex/work", "backlog", "database", {"work/depth": (WARNED, "P2")}),
+    Case("AX5", "apex/logs", "failing-endpoint", "cache", {"logs/matches[failing_endpoints]": (WARNED, "P1")}),
     Case("AX5", "apex/logs", "errors", "cache", {"logs/matches[derive_timeouts]": (WARNED, "P1")}),
     Case(
         "AX7",

@@ -45,9 +45,9 @@ async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
         for readings in await asyncio.gather(*(measure(*item) for item in spec.objectives.items())):
             for reading in readings:
                 yield reading
-        for reading in await read_service_levels(api, spec, access.now(), slots):
-            yield reading
         for reading in await read_alerts(api, spec, access.now()):
+            yield reading
+        for reading in await read_service_levels(api, spec, access.now(), slots):
             yield reading
 
 
