@@ -1,0 +1,361 @@
+"""Retention: which backups to keep, which to remove, and the reasons of each. Pure; nothing is read or deleted here.
+
+The rules are those that restic's users know. For each of the last n hours, days, weeks (ISO), months or years that have
+a backup, the newest of it is kept; while a rule's count is not used up, the oldest backup of all is kept as well. A
+backup may serve several rules. `within` rules count back from the newest backup. Each group (a system and a method) is
+looked at for itself, and only complete backups count.
+
+Whatever the rules say, it never removes the newest complete backup, the newest verified one, what a kept one is made
+from, what is pinned, locked or being read, or anything of a group whose last backup failed.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from tasks.core.errors import ConfigError
+from tasks.core.model import Model
+
+UNLIMITED = -1
+REMOVED = "no rule keeps it"
+_SPAN = re.compile(r"(?:(\d+)y)?(?:(\d+)m)?(?:(\d+)d)?(?:(\d+)h)?")
+_MONTHS = 12
+
+
+class Span(NamedTuple):
+    """A length of time as calendars have it, such as `1y5m7d2h`."""
+
+    years: int = 0
+    months: int = 0
+    days: int = 0
+    hours: int = 0
+
+    @classmethod
+    def parse(cls, value: object) -> Span:
+        """Read a span.
+
+        Raises:
+            ValueError: It is none; the message shows what is.
+        """
+        if isinstance(value, Span):
+            return value
+        match = _SPAN.fullmatch(value.replace(" ", "")) if isinstance(value, str) else None
+        if match is None or not any(match.groups()):
+            raise ValueError(
+                f"{value!r} is no span: write years, months, days and hours in this order, such as 1y5m7d2h"
+            )
+        return cls(*(int(part or 0) for part in match.groups()))
+
+    def before(self, moment: datetime) -> datetime:
+        """Return the time that lies this far back; the last day of a month that is too short.
+
+        Raises:
+            ValueError: No calendar goes back so far.
+        """
+        months = moment.year * _MONTHS + moment.month - 1 - self.years * _MONTHS - self.months
+        year, month = divmod(months, _MONTHS)
+        if year < 1:
+            return datetime.min.replace(tzinfo=moment.tzinfo) + timedelta(days=1)
+        day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+        back = timedelta(days=self.days, hours=self.hours)
+        there = moment.replace(year=year, month=month + 1, day=day)
+        earliest = datetime.min.replace(tzinfo=moment.tzinfo) + timedelta(days=1)
+        return there - back if there - earliest > back else earliest
+
+    def __str__(self) -> str:
+        return "".join(f"{number}{unit}" for number, unit in zip(self, "ymdh", strict=True) if number) or "0h"
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+def _count(value: object) -> object:
+    if value == "unlimited":
+        return UNLIMITED
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).lstrip("-").isdigit():
+        raise ValueError(f"{value!r} is no number of backups: write 7, or unlimited")
+    if int(value) < UNLIMITED:
+        raise ValueError(f"{value!r} is no number of backups: write 7, or unlimited")
+    return int(value)
+
+
+Count = Annotated[
+    int,
+    BeforeValidator(_count),
+    PlainSerializer(lambda count: "unlimited" if count == UNLIMITED else count),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "unlimited"}]}),
+]
+SpanField = Annotated[
+    Span,
+    BeforeValidator(Span.parse),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+y)?(\d+m)?(\d+d)?(\d+h)?$", "examples": ["1y5m7d2h", "30d"]}),
+]
+
+PERIODS: Mapping[str, Callable[[datetime], int]] = {
+    "hourly": lambda at: at.toordinal() * 24 + at.hour,
+    "daily": lambda at: at.toordinal(),
+    "weekly": lambda at: (at.toordinal() - 1) // 7,
+    "monthly": lambda at: at.year * _MONTHS + at.month,
+    "yearly": lambda at: at.year,
+}
+"""Each period with what is the same for all times in one; the first day of the calendar was a Monday."""
+
+
+class Policy(Model):
+    """What is kept. An empty policy would remove everything, and is refused."""
+
+    last: Count = Field(0, description="So many of the newest.")
+    hourly: Count = Field(0, description="The newest of each of the last so many hours that have one.")
+    daily: Count = Field(0, description="The newest of each of the last so many days that have one.")
+    weekly: Count = Field(0, description="The newest of each of the last so many ISO weeks that have one.")
+    monthly: Count = Field(0, description="The newest of each of the last so many months that have one.")
+    yearly: Count = Field(0, description="The newest of each of the last so many years that have one.")
+    within: SpanField = Field(Span(), description="All that are not older than the newest by more, such as `30d`.")
+    within_hourly: SpanField = Field(Span(), description="The newest of each hour within.")
+    within_daily: SpanField = Field(Span(), description="The newest of each day within.")
+    within_weekly: SpanField = Field(Span(), description="The newest of each ISO week within.")
+    within_monthly: SpanField = Field(Span(), description="The newest of each month within.")
+    within_yearly: SpanField = Field(Span(), description="The newest of each year within.")
+    tags: tuple[frozenset[str], ...] = Field((), description="All that have every tag of one of these sets.")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it keeps nothing at all."""
+        return not any(getattr(self, name) for name in type(self).model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What retention knows of one backup.
+
+    Attributes:
+        id: Unique among all that are looked at.
+        time: Aware; when what it holds was as it is.
+        group: What it belongs to: a system and a method.
+        tags: What people call it.
+        complete: Whether its manifest was written; nothing else counts, and nothing else is removed here.
+        verified: Whether it was restored and compared.
+        pinned: Whether a person wants it kept.
+        locked_until: Until when the store does not let it be removed.
+        held: Who is reading it just now, if anybody.
+        parents: Ids of what it is made from.
+    """
+
+    id: str
+    time: datetime
+    group: str = ""
+    tags: frozenset[str] = frozenset()
+    complete: bool = True
+    verified: bool = False
+    pinned: bool = False
+    locked_until: datetime | None = None
+    held: str = ""
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one backup, and why."""
+
+    id: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is kept and what is removed, newest first within each group.
+
+    Attributes:
+        keep: What stays, each with all its reasons.
+        remove: What goes.
+        beyond: Groups of which more would go than the cap allows, with the share; a person must approve.
+    """
+
+    keep: tuple[Decision, ...] = ()
+    remove: tuple[Decision, ...] = ()
+    beyond: Mapping[str, float] = field(default_factory=dict)
+
+
+_Reason = tuple[Copy, str]
+
+
+def plan(
+    copies: Iterable[Copy],
+    policy: Policy,
+    *,
+    now: datetime,
+    zone: ZoneInfo | None = None,
+    failed: Iterable[str] = (),
+    cap: float = 0.3,
+) -> Plan:
+    """Decide what to keep and what to remove.
+
+    Args:
+        copies: All backups that there are, in any order.
+        policy: The rules.
+        now: Aware time; what is dated later is no measure of how old the others are.
+        zone: In which the periods are; each backup's own offset without it.
+        failed: Groups whose last backup failed: nothing of them is removed.
+        cap: The share of a group's complete backups that may go without a person's approval.
+
+    Raises:
+        ConfigError: The policy is empty, or two backups have one id.
+    """
+    if policy.is_empty:
+        raise ConfigError(
+            "an empty retention policy would remove every backup", hint="keep at least one: --keep-last 1"
+        )
+    groups: dict[str, list[Copy]] = {}
+    for copy in copies:
+        groups.setdefault(copy.group, []).append(copy)
+    _refuse_doubles(groups.values())
+    left_alone = frozenset(failed)
+    keep: list[Decision] = []
+    remove: list[Decision] = []
+    beyond: dict[str, float] = {}
+    reasons: dict[str, list[str]] = {}
+    complete = {group: _newest_first(found) for group, found in groups.items()}
+    for group, found in complete.items():
+        for copy, reason in chain(
+            _by_rules(found, policy, now, zone), _by_safety(found, now, left_alone=group in left_alone)
+        ):
+            reasons.setdefault(copy.id, []).append(reason)
+    _by_need(complete.values(), reasons)
+    for group, found in complete.items():
+        gone = [copy for copy in found if copy.id not in reasons]
+        keep += [Decision(copy.id, tuple(reasons[copy.id])) for copy in found if copy.id in reasons]
+        remove += [Decision(copy.id, (REMOVED,)) for copy in gone]
+        if found and len(gone) / len(found) > cap:
+            beyond[group] = len(gone) / len(found)
+    return Plan(tuple(keep), tuple(remove), beyond)
+
+
+def _refuse_doubles(groups: Iterable[Sequence[Copy]]) -> None:
+    seen: set[str] = set()
+    for found in groups:
+        for copy in found:
+            if copy.id in seen:
+                raise ConfigError(f"two backups are called {copy.id!r}", hint="ids are unique over all groups")
+            seen.add(copy.id)
+
+
+def _newest_first(copies: Iterable[Copy]) -> list[Copy]:
+    complete = [copy for copy in copies if copy.complete]
+    complete.sort(key=lambda copy: (copy.time, copy.id), reverse=True)
+    return complete
+
+
+def _by_rules(copies: Sequence[Copy], policy: Policy, now: datetime, zone: ZoneInfo | None) -> Iterator[_Reason]:
+    if not copies:
+        return
+    newest = next((copy.time for copy in copies if copy.time <= now), copies[-1].time)
+    periods = _Periods(copies, zone)
+    yield from _by_tags(copies, policy.tags)
+    yield from ((copy, f"within {policy.within}") for copy in _younger(copies, policy.within, newest))
+    last = copies if policy.last == UNLIMITED else copies[: policy.last]
+    yield from ((copy, "last backup") for copy in last)
+    for name in PERIODS:
+        if count := getattr(policy, name):
+            for place, is_new in _first_of_each(periods.of(name), count):
+                yield copies[place], f"{name} backup" if is_new else f"oldest {name} backup"
+        if span := getattr(policy, f"within_{name}"):
+            young = len(_younger(copies, span, newest))
+            for place, is_new in _first_of_each(periods.of(name)[:young], UNLIMITED):
+                if is_new:
+                    yield copies[place], f"{name} within {span}"
+
+
+def _by_tags(copies: Sequence[Copy], sets: Iterable[frozenset[str]]) -> Iterator[_Reason]:
+    for tags in sets:
+        reason = "has no tag" if tags == {""} else f"has the tags {', '.join(sorted(tags))}"
+        for copy in copies:
+            if tags <= copy.tags or (tags == {""} and not copy.tags):
+                yield copy, reason
+
+
+class _Periods:
+    """The periods that the times of backups lie in, each worked out when it is first asked for."""
+
+    def __init__(self, copies: Sequence[Copy], zone: ZoneInfo | None) -> None:
+        self._copies, self._zone = copies, zone
+        self._local: list[datetime] = []
+
+    def of(self, name: str) -> list[int]:
+        if not self._local:
+            zone = self._zone
+            self._local = [copy.time if zone is None else copy.time.astimezone(zone) for copy in self._copies]
+        return list(map(PERIODS[name], self._local))
+
+
+def _younger(copies: Sequence[Copy], span: Span, newest: datetime) -> Sequence[Copy]:
+    """Return those from the front that are within a span of the newest."""
+    if not span:
+        return ()
+    since = span.before(newest)
+    low, high = 0, len(copies)
+    while low < high:
+        middle = (low + high) // 2
+        if copies[middle].time > since:
+            low = middle + 1
+        else:
+            high = middle
+    return copies[:low]
+
+
+def _first_of_each(periods: Sequence[int], count: int) -> Iterator[tuple[int, bool]]:
+    """Yield the place of the first of each period, and of the very last one, while there is count left.
+
+    With each goes whether its period is a new one.
+    """
+    before: int | None = None
+    last = len(periods) - 1
+    for place, period in enumerate(periods):
+        if count == 0:
+            return
+        if period != before or place == last:
+            yield place, period != before
+            before = period
+            count -= count > 0
+
+
+def _by_safety(copies: Sequence[Copy], now: datetime, *, left_alone: bool) -> Iterator[_Reason]:
+    if not copies:
+        return
+    yield copies[0], "newest complete backup"
+    if verified := next((copy for copy in copies if copy.verified), None):
+        yield verified, "newest verified backup"
+    for copy in copies:
+        for applies, reason in (
+            (copy.pinned, "pinned"),
+            (copy.locked_until is not None and copy.locked_until > now, f"locked until {copy.locked_until}"),
+            (bool(copy.held), f"in use by {copy.held}"),
+            (left_alone, "the last backup of its group failed"),
+        ):
+            if applies:
+                yield copy, reason
+
+
+def _by_need(groups: Iterable[Sequence[Copy]], reasons: dict[str, list[str]]) -> None:
+    """Keep what kept ones are made from, through others too."""
+    known = {copy.id: copy for copies in groups for copy in copies}
+    waiting = [name for name in reasons if known[name].parents]
+    done: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in done:
+            continue
+        done.add(name)
+        for parent in known[name].parents:
+            if parent in known:
+                reasons.setdefault(parent, []).append(f"{name} is made from it")
+                waiting.append(parent)
