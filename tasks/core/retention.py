@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
+from operator import attrgetter
 from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,7 +28,7 @@ from tasks.core.errors import ConfigError
 from tasks.core.model import Model
 
 UNLIMITED = -1
-REMOVED = "no rule keeps it"
+_UNWANTED = ("no rule keeps it",)
 _SPAN = re.compile(r"(?:(\d+)y)?(?:(\d+)m)?(?:(\d+)d)?(?:(\d+)h)?")
 _MONTHS = 12
 
@@ -163,8 +165,7 @@ class Copy:
     parents: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of one backup, and why."""
 
     id: str
@@ -217,60 +218,54 @@ def plan(
         )
     groups: dict[str, list[Copy]] = {}
     for copy in copies:
-        groups.setdefault(copy.group, []).append(copy)
+        if copy.complete:
+            groups.setdefault(copy.group, []).append(copy)
     _refuse_doubles(groups.values())
     left_alone = frozenset(failed)
-    keep: list[Decision] = []
-    remove: list[Decision] = []
-    beyond: dict[str, float] = {}
     reasons: dict[str, list[str]] = {}
-    complete = {group: _newest_first(found) for group, found in groups.items()}
-    for group, found in complete.items():
+    for group, found in groups.items():
+        found.sort(key=attrgetter("time", "id"), reverse=True)
         for copy, reason in chain(
             _by_rules(found, policy, now, zone), _by_safety(found, now, left_alone=group in left_alone)
         ):
             reasons.setdefault(copy.id, []).append(reason)
-    _by_need(complete.values(), reasons)
-    for group, found in complete.items():
-        gone = [copy for copy in found if copy.id not in reasons]
-        keep += [Decision(copy.id, tuple(reasons[copy.id])) for copy in found if copy.id in reasons]
-        remove += [Decision(copy.id, (REMOVED,)) for copy in gone]
-        if found and len(gone) / len(found) > cap:
-            beyond[group] = len(gone) / len(found)
+    _by_need(groups.values(), reasons)
+    keep: list[Decision] = []
+    remove: list[Decision] = []
+    beyond: dict[str, float] = {}
+    for group, found in groups.items():
+        kept = [Decision(copy.id, tuple(reasons[copy.id])) for copy in found if copy.id in reasons]
+        gone = len(found) - len(kept)
+        keep += kept
+        remove += [Decision(copy.id, _UNWANTED) for copy in found if copy.id not in reasons]
+        if gone / len(found) > cap:
+            beyond[group] = gone / len(found)
     return Plan(tuple(keep), tuple(remove), beyond)
 
 
-def _refuse_doubles(groups: Iterable[Sequence[Copy]]) -> None:
-    seen: set[str] = set()
-    for found in groups:
-        for copy in found:
-            if copy.id in seen:
-                raise ConfigError(f"two backups are called {copy.id!r}", hint="ids are unique over all groups")
-            seen.add(copy.id)
-
-
-def _newest_first(copies: Iterable[Copy]) -> list[Copy]:
-    complete = [copy for copy in copies if copy.complete]
-    complete.sort(key=lambda copy: (copy.time, copy.id), reverse=True)
-    return complete
+def _refuse_doubles(groups: Collection[Sequence[Copy]]) -> None:
+    ids = [copy.id for found in groups for copy in found]
+    if len(set(ids)) < len(ids):
+        (name, _), *_ = Counter(ids).most_common(1)
+        raise ConfigError(f"two backups are called {name!r}", hint="ids are unique over all groups")
 
 
 def _by_rules(copies: Sequence[Copy], policy: Policy, now: datetime, zone: ZoneInfo | None) -> Iterator[_Reason]:
-    if not copies:
-        return
     newest = next((copy.time for copy in copies if copy.time <= now), copies[-1].time)
-    periods = _Periods(copies, zone)
     yield from _by_tags(copies, policy.tags)
     yield from ((copy, f"within {policy.within}") for copy in _younger(copies, policy.within, newest))
     last = copies if policy.last == UNLIMITED else copies[: policy.last]
     yield from ((copy, "last backup") for copy in last)
-    for name in PERIODS:
+    if not any(getattr(policy, rule) for name in PERIODS for rule in (name, f"within_{name}")):
+        return
+    local = [copy.time for copy in copies] if zone is None else [copy.time.astimezone(zone) for copy in copies]
+    for name, period in PERIODS.items():
         if count := getattr(policy, name):
-            for place, is_new in _first_of_each(periods.of(name), count):
+            for place, is_new in _first_of_each(local, period, count):
                 yield copies[place], f"{name} backup" if is_new else f"oldest {name} backup"
         if span := getattr(policy, f"within_{name}"):
             young = len(_younger(copies, span, newest))
-            for place, is_new in _first_of_each(periods.of(name)[:young], UNLIMITED):
+            for place, is_new in _first_of_each(local[:young], period, UNLIMITED):
                 if is_new:
                     yield copies[place], f"{name} within {span}"
 
@@ -281,20 +276,6 @@ def _by_tags(copies: Sequence[Copy], sets: Iterable[frozenset[str]]) -> Iterator
         for copy in copies:
             if tags <= copy.tags or (tags == {""} and not copy.tags):
                 yield copy, reason
-
-
-class _Periods:
-    """The periods that the times of backups lie in, each worked out when it is first asked for."""
-
-    def __init__(self, copies: Sequence[Copy], zone: ZoneInfo | None) -> None:
-        self._copies, self._zone = copies, zone
-        self._local: list[datetime] = []
-
-    def of(self, name: str) -> list[int]:
-        if not self._local:
-            zone = self._zone
-            self._local = [copy.time if zone is None else copy.time.astimezone(zone) for copy in self._copies]
-        return list(map(PERIODS[name], self._local))
 
 
 def _younger(copies: Sequence[Copy], span: Span, newest: datetime) -> Sequence[Copy]:
@@ -312,50 +293,55 @@ def _younger(copies: Sequence[Copy], span: Span, newest: datetime) -> Sequence[C
     return copies[:low]
 
 
-def _first_of_each(periods: Sequence[int], count: int) -> Iterator[tuple[int, bool]]:
-    """Yield the place of the first of each period, and of the very last one, while there is count left.
+def _first_of_each(
+    times: Sequence[datetime], period: Callable[[datetime], int], count: int
+) -> Iterator[tuple[int, bool]]:
+    """Yield the place of the first of each period, and of the last of all, while there is count left.
 
     With each goes whether its period is a new one.
     """
     before: int | None = None
-    last = len(periods) - 1
-    for place, period in enumerate(periods):
-        if count == 0:
-            return
-        if period != before or place == last:
-            yield place, period != before
-            before = period
-            count -= count > 0
+    first = last = len(times) - 1
+    for place, this in enumerate(map(period, times)):
+        if this != before:
+            yield place, True
+            before, first = this, place
+            count -= 1
+            if count == 0:
+                return
+    if first != last:
+        yield last, False
 
 
 def _by_safety(copies: Sequence[Copy], now: datetime, *, left_alone: bool) -> Iterator[_Reason]:
-    if not copies:
-        return
     yield copies[0], "newest complete backup"
     if verified := next((copy for copy in copies if copy.verified), None):
         yield verified, "newest verified backup"
     for copy in copies:
-        for applies, reason in (
-            (copy.pinned, "pinned"),
-            (copy.locked_until is not None and copy.locked_until > now, f"locked until {copy.locked_until}"),
-            (bool(copy.held), f"in use by {copy.held}"),
-            (left_alone, "the last backup of its group failed"),
-        ):
-            if applies:
-                yield copy, reason
+        if copy.pinned:
+            yield copy, "pinned"
+        if copy.locked_until is not None and copy.locked_until > now:
+            yield copy, f"locked until {copy.locked_until}"
+        if copy.held:
+            yield copy, f"in use by {copy.held}"
+    if left_alone:
+        yield from ((copy, "the last backup of its group failed") for copy in copies)
 
 
 def _by_need(groups: Iterable[Sequence[Copy]], reasons: dict[str, list[str]]) -> None:
     """Keep what kept ones are made from, through others too."""
-    known = {copy.id: copy for copies in groups for copy in copies}
-    waiting = [name for name in reasons if known[name].parents]
+    made_from = {copy.id: copy.parents for copies in groups for copy in copies if copy.parents}
+    if not made_from:
+        return
+    known = {copy.id for copies in groups for copy in copies}
+    waiting = [name for name in reasons if name in made_from]
     done: set[str] = set()
     while waiting:
         name = waiting.pop()
         if name in done:
             continue
         done.add(name)
-        for parent in known[name].parents:
+        for parent in made_from.get(name, ()):
             if parent in known:
                 reasons.setdefault(parent, []).append(f"{name} is made from it")
                 waiting.append(parent)
