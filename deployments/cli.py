@@ -258,6 +258,109 @@ def silences(platform: str, *, end: str | None, lab: bool, state: Path, as_json:
         click.echo(f"nothing of {platform} is silenced")
 
 
+@main.command(epilog=_example("watchkeeper digest eyewear --lab", "watchkeeper digest apex --day 2026-11-24 --json"))
+@click.argument("platform")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="A day where the platform is; today by default.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the digest as one HTML file too.")
+@lab_option
+@state_option
+@json_option
+def digest(platform: str, *, day: Any, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
+    """Sum up a platform's day from its kept reports, without Prefect or any server.
+
+    Nothing is stored and nobody is told. PLATFORM is a name that `watchkeeper platforms` lists, or the path of a spec.
+    """
+    from tasks.days import close_day
+
+    with told(as_json=as_json):
+        made, spec = close_day(platform, _settings(state, lab=lab), day.date() if day else None)
+    if as_json:
+        click.echo(made.model_dump_json(indent=2))
+    else:
+        from rich.console import Console
+
+        from tasks.reports.digest_terminal import render as on_terminal
+
+        Console(highlight=False).print(on_terminal(made, spec))
+    if html is not None:
+        from tasks.reports.digest_html import render
+
+        html.write_text(render(made, spec), encoding="utf-8")
+    raise click.exceptions.Exit(Exit.FINE if made.verdict == "passed" else Exit.FINDINGS)
+
+
+@main.group("status-page", epilog=_example("watchkeeper status-page build --output public"))
+def status_page() -> None:
+    """Status pages and badges, made from the kept reports alone."""
+
+
+@status_page.command("build", epilog=_example("watchkeeper status-page build --output public"))
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to fill.")
+@click.option("--inside", is_flag=True, help="Say what was wrong too: for readers who may see names and addresses.")
+@lab_option
+@state_option
+@json_option
+def status_page_build(output: Path, *, inside: bool, lab: bool, state: Path, as_json: bool) -> None:
+    """Write a page and a badge for each platform, and an index."""
+    from datetime import UTC, datetime
+
+    from tasks.reports.status_words import verdict_word
+    from tasks.status import build
+
+    with told(as_json=as_json):
+        standings = build(output, _settings(state, lab=lab), datetime.now(UTC), inside=inside)
+    if as_json:
+        say_json({"output": str(output), "platforms": {one.platform: verdict_word(one) for one in standings}})
+        return
+    for one in standings:
+        click.echo(f"{one.platform:<14} {verdict_word(one)}")
+    click.echo(str(output / "index.html"))
+
+
+@main.command(epilog=_example("watchkeeper metrics", "watchkeeper metrics --listen 127.0.0.1:9464"))
+@click.option("--textfile", type=click.Path(path_type=Path, dir_okay=False), help="Write them there, in one piece.")
+@click.option("--listen", metavar="ADDRESS:PORT", help="Answer scrapes of /metrics there until interrupted.")
+@lab_option
+@state_option
+@json_option
+def metrics(*, textfile: Path | None, listen: str | None, lab: bool, state: Path, as_json: bool) -> None:
+    """Tell the newest reports as Prometheus metrics: on standard output, in a file, or to whoever scrapes."""
+    from datetime import UTC, datetime
+
+    from tasks.exposition import exposition, write_textfile
+
+    settings = _settings(state, lab=lab)
+
+    def make() -> str:
+        return exposition(settings, datetime.now(UTC))
+
+    if textfile is not None and listen is not None:
+        fail("choose one of --textfile and --listen", as_json=as_json)
+    with told(as_json=as_json):
+        if listen is not None:
+            _serve(listen, make, as_json=as_json)
+            return
+        text = make()
+        if textfile is not None:
+            write_textfile(textfile, text)
+    if as_json:
+        say_json({"textfile": str(textfile)} if textfile else {"metrics": text})
+    else:
+        click.echo(str(textfile) if textfile else text, nl=textfile is not None)
+
+
+def _serve(listen: str, make: Any, *, as_json: bool) -> None:
+    from contextlib import suppress
+
+    from deployments.metrics import serving
+
+    with serving(listen, make) as server, suppress(KeyboardInterrupt):
+        host, port = server.server_address[:2]
+        address = f"http://{host!s}:{port}/metrics"
+        say_json({"address": address}) if as_json else click.echo(f"scrape {address}", err=True)
+        server.serve_forever()
+
+
 @main.command(
     epilog=_example(
         "watchkeeper run health-check apex --follow", "watchkeeper run health-check apex --set systems=cache"

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from tasks.core.limits import REACHABLE, Limit, Measure, Tier
-from tasks.core.platform import Contact, PlatformSpec, Recovery, Severity, Slack
+from tasks.core.platform import Contact, Evening, PlatformSpec, Recovery, Severity, Slack
 from tasks.core.steadiness import Confirm
 from tasks.core.system import SystemSpec
 from tasks.core.units import Unit, write_quantity
@@ -98,7 +98,7 @@ def spec_page() -> str:
 def _platform() -> Iterator[str]:
     yield "## The platform\n"
     yield from _fields(PlatformSpec)
-    for model in (Slack, Contact, Severity, Recovery, Confirm, Window):
+    for model in (Slack, Contact, Severity, Recovery, Confirm, Window, Evening):
         yield f"### {model.__name__}\n"
         yield from _fields(model)
 

@@ -50,7 +50,9 @@ class Inspection:
         self.troubles: list[SystemReport] = []
 
     @classmethod
-    def open(cls, flow: str, name: str, systems: Sequence[str], settings: Settings) -> Inspection:
+    def open(
+        cls, flow: str, name: str, systems: Sequence[str], settings: Settings, *, after: str | None = None
+    ) -> Inspection:
         """Load a platform and the report before.
 
         Args:
@@ -58,6 +60,7 @@ class Inspection:
             name: A platform's name, or the path of a spec.
             systems: Only these; all where there are none.
             settings: Where things are.
+            after: The flow with whose last report it is compared, where that is another one.
 
         Raises:
             ConfigError: The spec is broken, there is no such platform or system, or the lab is meant and not up.
@@ -65,7 +68,7 @@ class Inspection:
         access = platforms.access(settings)
         inspection = cls(flow, platforms.load(name, settings), access, settings)
         inspection.systems = _chosen(inspection.platform, systems)
-        inspection.earlier = inspection._before()
+        inspection.earlier = inspection._before(after or flow)
         inspection.silences = inspection._silenced()
         return inspection
 
@@ -113,12 +116,12 @@ class Inspection:
             run_url=run_url,
         )
 
-    def _before(self) -> Earlier:
+    def _before(self, flow: str) -> Earlier:
         try:
             store = report_store(self.settings)
         except WatchkeeperError as error:
             return Earlier(None, f"earlier reports cannot be read: {error}")
-        return store.latest(self.platform.platform, self.flow, environment=self.environment, systems=self.systems)
+        return store.latest(self.platform.platform, flow, environment=self.environment, systems=self.systems)
 
     def _silenced(self) -> Sequence[Silence]:
         """Return what people said of problems; where it cannot be read, nothing is held back, and that is told."""

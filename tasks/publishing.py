@@ -1,4 +1,4 @@
-"""Publishing a report: kept, shown in the Prefect UI, told in Slack. None of the three can keep the others from it."""
+"""Publishing a report or a digest: kept, shown in the Prefect UI, told in Slack. None can keep the others from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.artifacts import (
@@ -20,19 +20,22 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from tasks import platforms
+from tasks import faces, platforms, status
 from tasks.checks import slot
 from tasks.clients.blobs import BlobStore, MemoryStore, open_store
 from tasks.clients.outbox import Attachment, Delivery, Message, Outbox, Parcel
 from tasks.clients.slack import Bot, Messenger, Webhook
+from tasks.core.digest import Evening
 from tasks.core.errors import TransientError, WatchkeeperError
-from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport, Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.system import Access
+from tasks.days import Closing
 from tasks.inspections import Inspection, report_store
-from tasks.reports import charts, html, markdown, slack, wording
+from tasks.reports import charts, markdown, slack, wording
+
+AnyFaces = TypeVar("AnyFaces", bound=faces.Faces)
 
 _PENDING = "Pending"
 _PROGRESS_SECONDS = 1.0
@@ -59,20 +62,51 @@ async def progress_artifact(inspection: Inspection) -> Callable[[int, int], Awai
 
 async def publish(inspection: Inspection, found: Sequence[SystemReport], *, tell: bool) -> State[Any]:
     """Keep, show and tell what was found; then, and only then, return the state that the verdict asks for."""
-    report = _report(inspection, found)
-    kept = await _outcome(store_report(inspection, report, return_state=True))
+
+    def make() -> faces.OfReport:
+        report = inspection.report(found, scheduled=slot(), run_url=flow_run.ui_url)
+        return faces.OfReport(report, inspection.platform)
+
+    async def draw(made: faces.OfReport) -> faces.OfReport:
+        drawn = await _outcome(draw_chart(made.report, return_state=True)) if made.report.problems else None
+        return made.with_chart(drawn) if isinstance(drawn, bytes) else made
+
+    return await _publish(inspection, make, draw, tell=tell)
+
+
+async def publish_digest(closing: Closing, evening: Evening, *, tell: bool) -> State[Any]:
+    """Keep, show and tell a platform's day; then, and only then, return the state that the verdict asks for."""
+
+    def make() -> faces.OfDigest:
+        return faces.OfDigest(closing.digest(evening, scheduled=slot(), run_url=flow_run.ui_url), closing.platform)
+
+    return await _publish(closing.inspection, make, _as_it_is, tell=tell)
+
+
+async def _publish(
+    inspection: Inspection,
+    make: Callable[[], AnyFaces],
+    draw: Callable[[AnyFaces], Awaitable[AnyFaces]],
+    *,
+    tell: bool,
+) -> State[Any]:
+    """Publish what `make` makes; where it cannot be kept, it is made anew and says so."""
+    made = make()
+    kept = await _outcome(store_report(inspection, made, return_state=True))
     if isinstance(kept, Exception):
         inspection.trouble("report_store", kept, Outcome.WARNED)
-        report = _report(inspection, found)
-    drawn = await _outcome(draw_chart(report, return_state=True)) if report.problems else None
-    chart = drawn if isinstance(drawn, bytes) else None
-    await _outcome(publish_artifacts(inspection, report, chart, return_state=True))
-    telling: Any = tell_slack(inspection, report, chart, return_state=True) if tell else None
-    return final_state(report, inspection.platform, await telling if tell else None)
+        made = make()
+    made = await draw(made)
+    await _outcome(publish_artifacts(made, return_state=True))
+    telling: Any = tell_slack(inspection, made, return_state=True) if tell else None
+    told = await telling if tell else None
+    if not isinstance(kept, Exception):
+        await _outcome(write_status(inspection, return_state=True))
+    return final_state(made, told)
 
 
-def _report(inspection: Inspection, found: Sequence[SystemReport]) -> Report:
-    return inspection.report(found, scheduled=slot(), run_url=flow_run.ui_url)
+async def _as_it_is(made: faces.OfDigest) -> faces.OfDigest:
+    return made
 
 
 async def _outcome(running: Any) -> Any:
@@ -81,15 +115,15 @@ async def _outcome(running: Any) -> Any:
     return await state.aresult(raise_on_failure=False)
 
 
-def final_state(report: Report, platform: PlatformSpec, told: State[Any] | None = None) -> State[Any]:
+def final_state(made: faces.Faces, told: State[Any] | None = None) -> State[Any]:
     """Return the run's state: failed where the verdict is failed or unknown; a warning is completed, and says so."""
     untold = told is not None and (told.is_failed() or told.name == _PENDING)
-    message = wording.headline(report, platform)
+    message, verdict = made.headline, made.verdict
     if untold and told is not None:
         message += f" (Slack was not told yet: {told.message})"
-    if report.verdict in (Verdict.FAILED, Verdict.UNKNOWN):
+    if verdict in (Verdict.FAILED, Verdict.UNKNOWN):
         return Failed(message=message)
-    if report.verdict is Verdict.WARNED or untold:
+    if verdict is Verdict.WARNED or untold:
         return Completed(name="Warned", message=message)
     return Completed(message=message)
 
@@ -99,16 +133,27 @@ async def _transient(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
 
 
 @task(name="store-report", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=1, retry_condition_fn=_transient)
-async def store_report(inspection: Inspection, report: Report) -> str:
-    """Keep the report and return where its HTML is found.
+async def store_report(inspection: Inspection, made: faces.Faces) -> str:
+    """Keep a report or a digest and return where its HTML is found.
 
     Raises:
         WatchkeeperError: The store refuses, or does not answer twice.
     """
-    page = html.render(report, inspection.platform)
-    where = await asyncio.to_thread(report_store(inspection.settings).save, report, page)
+    where = await asyncio.to_thread(report_store(inspection.settings).save, made.kept, made.page())
     get_run_logger().info("the report is kept in %s", where)
     return where
+
+
+@task(name="write-status-page", cache_policy=NO_CACHE)
+async def write_status(inspection: Inspection) -> str:
+    """Write the platform's status page and badge anew, beside the reports, and return where the page is found.
+
+    Raises:
+        WatchkeeperError: The store refuses, or does not answer.
+    """
+    return await asyncio.to_thread(
+        status.write_beside, inspection.settings, inspection.platform, inspection.access.now()
+    )
 
 
 @task(name="draw-chart", cache_policy=NO_CACHE)
@@ -118,17 +163,15 @@ async def draw_chart(report: Report) -> bytes | None:
 
 
 @task(name="publish-artifacts", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=1)
-async def publish_artifacts(inspection: Inspection, report: Report, chart: bytes | None) -> None:
-    """Show the report in the Prefect UI, under keys that keep its history."""
-    key = markdown.artifact_key(report.platform, report.flow)
-    line = wording.headline(report, inspection.platform)
-    page = markdown.render(report, inspection.platform, chart=chart)
-    await acreate_markdown_artifact(page, key=key, description=line)
-    await acreate_table_artifact(markdown.table(report, inspection.platform), key=f"{key}-findings", description=line)
+async def publish_artifacts(made: faces.Faces) -> None:
+    """Show a report or a digest in the Prefect UI, under keys that keep its history."""
+    key = markdown.artifact_key(made.kept.platform, made.kept.flow)
+    await acreate_markdown_artifact(made.markdown(), key=key, description=made.headline)
+    await acreate_table_artifact(made.rows(), key=f"{key}-{made.rows_are}", description=made.headline)
 
 
 @task(name="tell-slack", cache_policy=NO_CACHE)
-async def tell_slack(inspection: Inspection, report: Report, chart: bytes | None) -> State[Any]:
+async def tell_slack(inspection: Inspection, made: faces.Faces) -> State[Any]:
     """Put the report in the outbox and flush it.
 
     Returns:
@@ -141,8 +184,8 @@ async def tell_slack(inspection: Inspection, report: Report, chart: bytes | None
         messenger = open_messenger(inspection.settings, inspection.access)
         if messenger is None:
             return Completed(name="Skipped", message="Slack is not set up: WATCHKEEPER_SLACK_TOKEN names no token")
-        parcel = _parcel(report, inspection.platform, channel, chart)
-        return _state_of(await asyncio.to_thread(_deliver, inspection, parcel, messenger), report.id)
+        parcel = _parcel(made, channel)
+        return _state_of(await asyncio.to_thread(_deliver, inspection, parcel, messenger), made.kept.id)
     except WatchkeeperError as error:
         return Failed(message=str(error))
 
@@ -218,16 +261,16 @@ def _state_of(delivery: Delivery, report: str | None = None) -> State[Any]:
     return Completed(name=_PENDING, message=message)
 
 
-def _parcel(report: Report, platform: PlatformSpec, channel: str, chart: bytes | None) -> Parcel:
-    summary, details = slack.summary(report, platform), slack.details(report, platform)
-    title = wording.verdict_line(report)
+def _parcel(made: faces.Faces, channel: str) -> Parcel:
     return Parcel(
-        id=report.id,
+        id=made.kept.id,
         channel=channel,
-        created=report.finished,
-        summary=_message(summary),
-        details=tuple(_message(page) for page in details),
-        files=(Attachment(name="overview.png", title=title, data=base64.b64encode(chart)),) if chart else (),
+        created=made.kept.finished,
+        summary=_message(made.summary()),
+        details=tuple(_message(page) for page in made.details()),
+        files=tuple(
+            Attachment(name="overview.png", title=made.title, data=base64.b64encode(one)) for one in made.files
+        ),
     )
 
 

@@ -199,11 +199,13 @@ def healthy(platform: str) -> list[Series]:
 def history(series: Iterable[Series], now: float) -> Iterator[str]:
     """Yield four weeks of samples as JSON lines for `/api/v1/import`.
 
-    By the hour; by five minutes for the last day; by the minute for the last two hours and for the same time yesterday.
+    By the hour; by five minutes for the last day; by the minute for the last two hours and for the same time yesterday
+    and a week ago.
     """
     end = int(now)
     times = {*range(end - _HISTORY_DAYS * DAY, end, 3600), *range(end - 25 * 3600, end, 300)}
     times |= {*range(end - DAY - 1200, end - DAY + 1200, 60), *range(end - 7200, end + 1, 60)}
+    times |= {*range(end - 7 * DAY - 1200, end - 7 * DAY + 1200, 60)}
     return _lines(series, sorted(times))
 
 

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from tasks.clients.blobs import BlobStore
 from tasks.core.errors import WatchkeeperError
+from tasks.core.model import Model
 from tasks.core.report import Report
 
 log = logging.getLogger(__name__)
 
 _LOOK_BACK = 10
+_STAMP = re.compile(r"-(\d{8}T\d{6}Z)-[^/-]*\.json$")
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+class Publishable(Protocol):
+    """What is kept under `<platform>/<flow>/<id>`: a report, a digest."""
+
+    @property
+    def platform(self) -> str:
+        """The platform's name."""
+        ...
+
+    @property
+    def flow(self) -> str:
+        """The flow that made it."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Unique; sorts by time."""
+        ...
+
+    def model_dump_json(self, *, indent: int | None = None) -> str:
+        """Return it as JSON."""
+        ...
+
+
+class Kept(NamedTuple):
+    """One thing in the store, by its key; when the run that made it began."""
+
+    key: str
+    began: datetime
 
 
 class Earlier(NamedTuple):
@@ -30,7 +66,7 @@ class ReportStore:
     def __init__(self, store: BlobStore) -> None:
         self._store = store
 
-    def save(self, report: Report, html: str) -> str:
+    def save(self, report: Publishable, html: str) -> str:
         """Keep a report and return where a person finds its HTML.
 
         Raises:
@@ -48,7 +84,7 @@ class ReportStore:
             WatchkeeperError: The store refuses or does not answer.
         """
         for key in sorted(self._store.list(f"{platform}/{flow}/"), reverse=True):
-            if key.endswith(".json") and (report := self._read(key)) is not None:
+            if key.endswith(".json") and (report := self.read(key, Report)) is not None:
                 return report, self._store.where(key.removesuffix("json") + "html")
         return None
 
@@ -75,7 +111,7 @@ class ReportStore:
         best: Report | None = None
         shared, unreadable = -1, 0
         for key in reversed(ids[-_LOOK_BACK:]):
-            report = self._read(key)
+            report = self.read(key, Report)
             if report is None:
                 unreadable += 1
             elif report.environment == environment:
@@ -87,9 +123,38 @@ class ReportStore:
         note = f"{unreadable} earlier report(s) could not be read and were passed over" if unreadable else ""
         return Earlier(best, note)
 
-    def _read(self, key: str) -> Report | None:
+    def kept(self, platform: str, flow: str) -> list[Kept]:
+        """Return all that is kept of a platform and a flow, in the order of time; nothing is read.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        stamped = ((key, _STAMP.search(key)) for key in self._store.list(f"{platform}/{flow}/"))
+        return [
+            Kept(key, datetime.strptime(stamp[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
+            for key, stamp in stamped
+            if stamp is not None
+        ]
+
+    def read(self, key: str, model: type[AnyModel]) -> AnyModel | None:
+        """Return what is kept under a key, or None where it is not there or cannot be read."""
         try:
-            return Report.model_validate_json(self._store.get(key) or b"", extra="ignore")
+            if (data := self._store.get(key)) is None:
+                return None
+            return model.model_validate_json(data, extra="ignore")
         except (ValidationError, WatchkeeperError) as error:
             log.warning("the report %s cannot be read: %s", key, type(error).__name__)
             return None
+
+    def page_of(self, key: str) -> str:
+        """Return where a person finds the page that is kept beside a key."""
+        return self._store.where(key.removesuffix("json") + "html")
+
+    def put(self, name: str, data: bytes) -> str:
+        """Keep a file beside the reports and return where a person finds it.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        self._store.put(name, data)
+        return self._store.where(name)

@@ -68,6 +68,30 @@ class Recovery(Model):
     rpo: Duration = Field(description="Recovery point objective: how much recent data may be lost.")
 
 
+class Evening(Model):
+    """What the evening's digest holds besides the day's problems; each entry is a `system.measurement`.
+
+    What is set against yesterday and last week must be of a system that can be asked for an earlier time.
+    """
+
+    business: tuple[str, ...] = Field((), description="Set against yesterday and the same day last week.")
+    objectives: tuple[str, ...] = Field((), description="Shown against their targets.")
+    backups: tuple[str, ...] = Field((), description="How old the newest copy is.")
+
+    def entries(self) -> Iterator[tuple[str, int, str]]:
+        """Yield section, position and entry."""
+        for section in type(self).model_fields:
+            yield from ((section, position, entry) for position, entry in enumerate(getattr(self, section)))
+
+    def systems(self) -> dict[str, list[str]]:
+        """Return the measurements that the digest takes of each system."""
+        wanted: dict[str, list[str]] = {}
+        for _, _, entry in self.entries():
+            system, _, name = entry.partition(".")
+            wanted.setdefault(system, []).append(name)
+        return wanted
+
+
 class PlatformSpec(Model):
     """A platform and everything that Watchkeeper looks after in it.
 
@@ -89,6 +113,7 @@ class PlatformSpec(Model):
     maintenance: dict[Name, Window] = Field(
         default_factory=dict, description="When work is announced, by name: nobody is notified of what it breaks."
     )
+    digest: Evening = Field(Evening(), description="What the evening's digest holds besides the day's problems.")
     systems: dict[Name, SystemSpec] = Field(min_length=1, description="What it relies on, by name.")
 
     @property
@@ -110,6 +135,17 @@ class PlatformSpec(Model):
             for path, parent, kinds in system.uses():
                 fitting = (other for other in systems if not kinds or self.systems[other].kind in kinds)
                 yield ("systems", name, *path), parent, tuple(other for other in fitting if other != name)
+        for section, position, entry in self.digest.entries():
+            yield ("digest", section, str(position)), entry, self._measured(lasting=section == "business")
+
+    def _measured(self, *, lasting: bool) -> tuple[str, ...]:
+        """Return every `system.measurement`; where it must last, of the systems that know their past."""
+        return tuple(
+            f"{name}.{measurement}"
+            for name, system in self.systems.items()
+            if system.REMEMBERS or not lasting
+            for measurement in system.measured()
+        )
 
     def cycle(self) -> tuple[str, ...]:
         """Return a circle of `depends_on`, or nothing."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, Self
 
 from pydantic import Field
 
@@ -37,6 +37,8 @@ class SystemSpec(Model):
     """One thing that a platform relies on. Each kind extends it in `tasks/systems/<kind>/spec.py`."""
 
     CATALOG: ClassVar[Catalog] = Catalog()
+    REMEMBERS: ClassVar[bool] = False
+    """Whether a probe whose clock is set back measures what was then."""
 
     kind: str
     title: str | None = Field(None, description="What people call it; the system's name by default.")
@@ -64,6 +66,15 @@ class SystemSpec(Model):
         default = self.measure(measurement).limit
         given = self.limits.get(measurement.name)
         return given.over(default) if given is not None else default
+
+    def measured(self) -> tuple[str, ...]:
+        """Name every measurement that it may take. Kinds with measurements of their own making extend it."""
+        return tuple(self.CATALOG)
+
+    def only(self, names: Collection[str]) -> Self:
+        """Return the system with no more to measure than these, as far as the kind can leave out the rest."""
+        limits = {name: limit for name, limit in self.limits.items() if name in names}
+        return self.model_copy(update={"limits": limits})
 
     def severities(self) -> list[tuple[tuple[str, ...], str]]:
         """Name every severity in use with its path inside this system. Kinds with more limits extend it."""

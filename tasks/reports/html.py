@@ -19,7 +19,7 @@ from tasks.core.units import Unit, format_duration, format_quantity
 from tasks.reports import scale, svg, wording
 
 _LONGEST_NOTE, _NOTE_IN_ROW = 2_000, 300
-_TONES = {
+TONES = {
     Outcome.FAILED: "failed",
     Outcome.ERRORED: "errored",
     Outcome.WARNED: "warned",
@@ -82,12 +82,12 @@ def render(report: Report, platform: PlatformSpec | None = None) -> str:
         platform: Its spec, for response times and escalation.
     """
     problems = wording.ranked(report.problems, platform)
-    return _template().render(
+    return template("report.html.jinja").render(
         report=report,
         words=wording,
         name=wording.plain(report.title, 80),
-        tone=_TONES[wording.WORST[report.verdict]],
-        tally=[(_TONES[o], f"{report.counts[o]:,}", wording.OUTCOMES[o]) for o in Outcome if report.counts[o]],
+        tone=TONES[wording.WORST[report.verdict]],
+        tally=[(TONES[o], f"{report.counts[o]:,}", wording.OUTCOMES[o]) for o in Outcome if report.counts[o]],
         changes=[(words, [wording.problem(finding) for finding in found]) for words, found in wording.changed(report)],
         problems=[_problem(finding, report, platform) for finding in problems],
         cards=[_card(system, report) for system in sorted(report.systems, key=lambda system: system.outcome.rank)],
@@ -100,7 +100,8 @@ def render(report: Report, platform: PlatformSpec | None = None) -> str:
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return one of the templates beside this module; what is put into it is escaped."""
     environment = Environment(
         loader=PackageLoader("tasks.reports", package_path="."),
         autoescape=True,
@@ -109,7 +110,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _problem(finding: Finding, report: Report, platform: PlatformSpec | None) -> Problem:
@@ -124,7 +125,7 @@ def _problem(finding: Finding, report: Report, platform: PlatformSpec | None) ->
         note=wording.plain(finding.note, _LONGEST_NOTE),
         remedy=wording.plain(finding.remedy, _LONGEST_NOTE),
         link=wording.web_address(finding.remedy),
-        tone=_TONES[finding.outcome],
+        tone=TONES[finding.outcome],
         word=wording.OUTCOMES[finding.outcome],
         bar=_bar(finding),
     )
@@ -139,7 +140,7 @@ def _card(system: SystemReport, report: Report) -> Card:
         name=system.name,
         title=wording.plain(system.title, 80),
         kind=system.kind,
-        tone=_TONES[system.outcome],
+        tone=TONES[system.outcome],
         word=wording.OUTCOMES[system.outcome],
         seconds=took,
         share=svg.plain_bar(system.seconds / longest, f"{system.name} took {took}"),
@@ -163,7 +164,7 @@ def _rows(system: SystemReport) -> Iterator[Row]:
 
 
 def _judged(finding: Finding, reading: Measurement | None) -> Row:
-    tone = _TONES[finding.outcome]
+    tone = TONES[finding.outcome]
     return Row(
         name=wording.aspect(finding.model_copy(update={"subject": ""})),
         subject=wording.plain(finding.subject, 120),
@@ -195,7 +196,7 @@ def _bar(finding: Finding) -> Markup:
     share = scale.share(finding)
     if share is None:
         return Markup()
-    return svg.bar(share, _TONES[finding.outcome], f"{wording.topic(finding)}: {scale.said(share)}")
+    return svg.bar(share, TONES[finding.outcome], f"{wording.topic(finding)}: {scale.said(share)}")
 
 
 def _spark(reading: Measurement, tone: str, bound: float | None) -> Markup:

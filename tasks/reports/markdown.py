@@ -155,10 +155,11 @@ def _systems(report: Report) -> list[str]:
                 f"{system.seconds:.1f} s",
             )
         )
-    return _grid(("", "System", "Kind", "Passed", "Not passed", "Measured", "Took"), rows)
+    return grid(("", "System", "Kind", "Passed", "Not passed", "Measured", "Took"), rows)
 
 
-def _grid(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+def grid(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return a table's lines; the cells are markdown already."""
     heads = tuple(heads)
     return [_line(heads), _line("---" for _ in heads), *(_line(row) for row in rows)]
 

@@ -46,15 +46,15 @@ def summary(report: Report, platform: PlatformSpec | None = None, *, url: str | 
     """
     address = wording.web_address(url or report.run_url or "")
     late = wording.lateness(report)
-    head = [_section(_bold_verdict(report) + (f"\n⏰ {mrkdwn(late)}" if late else ""))]
+    head = [section(_bold_verdict(report) + (f"\n⏰ {mrkdwn(late)}" if late else ""))]
     tail = [*_silenced(report), *_quiet_parts(report), *_foot(report, platform, address)]
     if not report.problems:
         return SlackMessage(text=_text(report, platform), blocks=head + tail)
-    lead = [*head, _section(_changes(report))]
+    lead = [*head, section(_changes(report))]
     problems = wording.ranked(report.loud, platform)
-    shown = _fitting((_problem(f, report, platform) for f in problems[:MOST_PROBLEMS]), lead + tail)
+    shown = fitting((_problem(f, report, platform) for f in problems[:MOST_PROBLEMS]), lead + tail)
     rest = len(problems) - len(shown)
-    more = [_context(f"… and {wording.plural(rest, 'more problem')}, in the thread and in the report")] if rest else []
+    more = [context(f"… and {wording.plural(rest, 'more problem')}, in the thread and in the report")] if rest else []
     return SlackMessage(text=_text(report, platform), blocks=[*lead, *shown, *more, *tail])
 
 
@@ -63,20 +63,21 @@ def details(report: Report, platform: PlatformSpec | None = None) -> list[SlackM
 
     Beyond five messages the last one says how much is left to the report itself.
     """
-    if not report.problems:
-        return []
-    blocks = list(_detail_blocks(report, platform))
-    pages: list[list[Block]] = []
-    while blocks and len(pages) < MOST_MESSAGES:
-        page = _fitting(blocks, [_context(_left_out(len(blocks)))])
+    return pages(list(_detail_blocks(report, platform)), wording.name_of(report)) if report.problems else []
+
+
+def pages(blocks: list[Block], name: str) -> list[SlackMessage]:
+    """Spread blocks over as many messages as they need, at most five; the last one says how much is left out."""
+    spread: list[list[Block]] = []
+    while blocks and len(spread) < MOST_MESSAGES:
+        page = fitting(blocks, [context(_left_out(len(blocks)))])
         blocks = blocks[len(page) :]
-        pages.append(page)
+        spread.append(page)
     if blocks:
-        pages[-1].append(_context(_left_out(len(blocks))))
-    name = wording.name_of(report)
+        spread[-1].append(context(_left_out(len(blocks))))
     return [
-        SlackMessage(text=mrkdwn(f"{name}: details {number} of {len(pages)}"), blocks=page)
-        for number, page in enumerate(pages, start=1)
+        SlackMessage(text=mrkdwn(f"{name}: details {number} of {len(spread)}"), blocks=page)
+        for number, page in enumerate(spread, start=1)
     ]
 
 
@@ -98,7 +99,7 @@ def size(blocks: Iterable[Block]) -> int:
     return len(json.dumps(list(blocks), ensure_ascii=False))
 
 
-def _fitting(candidates: Iterable[Block], others: list[Block]) -> list[Block]:
+def fitting(candidates: Iterable[Block], others: list[Block]) -> list[Block]:
     """Take as many blocks from the front as fit beside the others, with room for a line on the rest."""
     taken: list[Block] = []
     room = MOST_CHARACTERS - size(others) - 300
@@ -136,7 +137,7 @@ def _problem(finding: Finding, report: Report, platform: PlatformSpec | None) ->
         mrkdwn(finding.note, 300),
         f"→ {mrkdwn(finding.remedy, 300)}" if finding.remedy else "",
     ]
-    return _section("\n".join(line for line in lines if line))
+    return section("\n".join(line for line in lines if line))
 
 
 def _silenced(report: Report) -> list[Block]:
@@ -149,22 +150,22 @@ def _silenced(report: Report) -> list[Block]:
         return []
     lines = [f"{mrkdwn(wording.listed(what, 5), 400)}: {mrkdwn(why, 300)}" for why, what in reasons.items()]
     more = [f"… and {len(lines) - _MOST_REASONS} more reasons"] if len(lines) > _MOST_REASONS else []
-    return [_section("\n".join(["🔕 *Silenced*", *lines[:_MOST_REASONS], *more]))]
+    return [section("\n".join(["🔕 *Silenced*", *lines[:_MOST_REASONS], *more]))]
 
 
 def _quiet_parts(report: Report) -> list[Block]:
     if not report.problems:
-        blocks = [_context(_changes(report))]
+        blocks = [context(_changes(report))]
     else:
         greens = [_green_line(*group) for group in wording.green(report)]
         left = len(greens) - _MOST_GREEN
         more = [f"… and {left} more kinds of systems"] if left > 0 else []
-        blocks = [_section("\n".join([*greens[:_MOST_GREEN], *more]))] if greens else []
+        blocks = [section("\n".join([*greens[:_MOST_GREEN], *more]))] if greens else []
     gaps = [f"{mrkdwn(wording.listed(names, 5), 400)}: {mrkdwn(why, 250)}" for why, names in wording.unchecked(report)]
     if gaps:
         more = [f"… and {len(gaps) - _MOST_REASONS} more reasons"] if len(gaps) > _MOST_REASONS else []
         icon = wording.ICONS[Outcome.NOT_CHECKED]
-        blocks.append(_section("\n".join([f"{icon} *Not checked*", *gaps[:_MOST_REASONS], *more])))
+        blocks.append(section("\n".join([f"{icon} *Not checked*", *gaps[:_MOST_REASONS], *more])))
     return blocks
 
 
@@ -176,10 +177,10 @@ def _green_line(kind: str, names: list[str], number: int) -> str:
 def _foot(report: Report, platform: PlatformSpec | None, url: str) -> list[Block]:
     took = mrkdwn(wording.took(report))
     if not report.problems:
-        return [_context(f"{took} · <{_address(url)}|Open the run>" if url else took)]
+        return [context(f"{took} · {link(url)}" if url else took)]
     call = wording.escalation(platform) if report.verdict is Verdict.FAILED else ""
-    foot = [_context(f"Call {mrkdwn(call, 500)}\n{took}" if call else took)]
-    return [*foot, _button(url)] if url else foot
+    foot = [context(f"Call {mrkdwn(call, 500)}\n{took}" if call else took)]
+    return [*foot, button(url)] if url else foot
 
 
 def _detail_blocks(report: Report, platform: PlatformSpec | None) -> Iterator[Block]:
@@ -188,7 +189,7 @@ def _detail_blocks(report: Report, platform: PlatformSpec | None) -> Iterator[Bl
         problems = wording.ranked((f for f in system.findings if f.outcome.is_problem), platform)
         passed = [finding for finding in system.findings if finding.outcome is Outcome.PASSED]
         if problems or passed:
-            yield _section(f"*{mrkdwn(system.title, 120)}* ({mrkdwn(system.kind)})")
+            yield section(f"*{mrkdwn(system.title, 120)}* ({mrkdwn(system.kind)})")
             yield from (_problem(finding, report, platform) for finding in problems)
             yield from _passed(system, passed)
 
@@ -197,25 +198,29 @@ def _passed(system: SystemReport, passed: list[Finding]) -> Iterator[Block]:
     if passed:
         prefix = f"{system.name} "
         said = [wording.brief(finding).removeprefix(prefix) for finding in passed]
-        yield _context(f"{wording.ICONS[Outcome.PASSED]} {mrkdwn(wording.listed(said, 20), 1_500)}")
+        yield context(f"{wording.ICONS[Outcome.PASSED]} {mrkdwn(wording.listed(said, 20), 1_500)}")
 
 
 def _left_out(number: int) -> str:
     return f"… and {number:,} more entries, in the report itself"
 
 
-def _address(url: str) -> str:
-    return url.replace("&", _ENTITIES["&"])
+def link(url: str) -> str:
+    """Write a link to the run."""
+    return f"<{url.replace('&', _ENTITIES['&'])}|Open the run>"
 
 
-def _section(text: str) -> Block:
+def section(text: str) -> Block:
+    """Make a block of text."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
 
 
-def _context(text: str) -> Block:
+def context(text: str) -> Block:
+    """Make a block of small text."""
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
 
 
-def _button(url: str) -> Block:
+def button(url: str) -> Block:
+    """Make the button that leads to the run."""
     label = {"type": "plain_text", "text": "Open the run"}
     return {"type": "actions", "elements": [{"type": "button", "text": label, "url": url, "action_id": "open-run"}]}

@@ -30,7 +30,7 @@ _MARKS = {
     Outcome.SKIPPED: "SKIP",
     Outcome.PASSED: "ok",
 }
-_WIDTH = 6
+MARK_WIDTH = 6
 MOST_PROBLEMS = 40
 
 
@@ -47,7 +47,7 @@ def system_line(system: SystemReport) -> Text:
         if (count := sum(finding.outcome is outcome for finding in system.findings))
     ]
     return Text.assemble(
-        _mark(system.outcome),
+        mark(system.outcome),
         (f"{system.name}", "bold"),
         f" {system.kind}  ",
         ", ".join(numbers) or "nothing to judge",
@@ -67,10 +67,10 @@ def _parts(report: Report, platform: PlatformSpec | None) -> Iterator[Renderable
     yield Text(wording.change_line(report))
     yield Text()
     lines = Table.grid(expand=False)
-    lines.add_column(width=_WIDTH)
+    lines.add_column(width=MARK_WIDTH)
     lines.add_column(overflow="fold")
     for outcome, text in _lines(report, platform):
-        lines.add_row(Text(*_mark(outcome)) if outcome else "", text)
+        lines.add_row(Text(*mark(outcome)) if outcome else "", text)
     yield lines
 
 
@@ -106,5 +106,6 @@ def _green(system: SystemReport, passed: int) -> Text:
     return Text.assemble((system.name, "bold"), f" {system.kind}  {passed} passed  ", (took, "bright_black"))
 
 
-def _mark(outcome: Outcome) -> tuple[str, str]:
-    return _MARKS[outcome].ljust(_WIDTH), STYLES[outcome]
+def mark(outcome: Outcome) -> tuple[str, str]:
+    """Return an outcome's mark and its style."""
+    return _MARKS[outcome].ljust(MARK_WIDTH), STYLES[outcome]

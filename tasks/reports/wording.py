@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from tasks.core.limits import REACHABLE
@@ -45,6 +46,45 @@ _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:@%/?&=#~+,;!$*_-]{1,1000}")
 _FEW = 3
+
+
+class Published(Protocol):
+    """What is told of one platform at one time: a report, a digest."""
+
+    @property
+    def title(self) -> str:
+        """What people call the platform."""
+        ...
+
+    @property
+    def environment(self) -> str:
+        """`production` or `lab`."""
+        ...
+
+    @property
+    def timezone(self) -> str:
+        """IANA time zone for what people read."""
+        ...
+
+    @property
+    def scheduled(self) -> datetime | None:
+        """When it should have been begun, if it was scheduled."""
+        ...
+
+    @property
+    def started(self) -> datetime:
+        """When it was begun."""
+        ...
+
+    @property
+    def finished(self) -> datetime:
+        """When it was made."""
+        ...
+
+    @property
+    def verdict(self) -> Verdict:
+        """What all of it says."""
+        ...
 
 
 def plain(text: str, limit: int | None = None) -> str:
@@ -89,7 +129,7 @@ def moment(at: datetime, zone: ZoneInfo) -> str:
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M} {zone_name(local)}"
 
 
-def day_and_time(at: datetime, report: Report) -> str:
+def day_and_time(at: datetime, report: Published) -> str:
     """Write a moment as seen from the report: `today 08:10`, `yesterday 09:00`, `Fri 20 Nov 09:00`."""
     zone = ZoneInfo(report.timezone)
     local, now = at.astimezone(zone), report.finished.astimezone(zone)
@@ -100,7 +140,7 @@ def day_and_time(at: datetime, report: Report) -> str:
     return f"{local:%a} {local.day} {local:%b}{year} {clock(at, zone)}"
 
 
-def name_of(report: Report) -> str:
+def name_of(report: Published) -> str:
     """Name the platform; a report on the embedded lab is always marked."""
     return f"[LAB] {plain(report.title, 80)}" if report.environment == "lab" else plain(report.title, 80)
 
@@ -117,7 +157,7 @@ def verdict_word(report: Report) -> str:
     return {Verdict.FAILED: "failed", Verdict.UNKNOWN: "could not tell", Verdict.WARNED: "warnings"}[report.verdict]
 
 
-def verdict_icon(report: Report) -> str:
+def verdict_icon(report: Published) -> str:
     """Return the sign of the verdict; it differs in shape, not only in colour."""
     return ICONS[WORST[report.verdict]]
 
@@ -306,7 +346,7 @@ def escalation(platform: PlatformSpec | None) -> str:
     return ", then ".join(plain(f"{role} ({ways[role]})" if ways.get(role) else role) for role in platform.escalation)
 
 
-def lateness(report: Report) -> str:
+def lateness(report: Published) -> str:
     """Say that a run began long after its slot, or nothing."""
     if report.scheduled is None or report.started - report.scheduled < LATE:
         return ""
@@ -315,7 +355,7 @@ def lateness(report: Report) -> str:
     return f"Ran {late} late: due {moment(report.scheduled, zone)}, started {moment(report.started, zone)}"
 
 
-def took(report: Report) -> str:
+def took(report: Published) -> str:
     """Say when the report was made and how long it took."""
     seconds = (report.finished - report.started).total_seconds()
     return f"{moment(report.finished, ZoneInfo(report.timezone))}, took {format_duration(seconds)}"

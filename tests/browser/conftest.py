@@ -69,5 +69,5 @@ def checked(desk: BrowserContext, up: stack.StackStatus) -> Checked:
         prefect_pages.choose(seen.page, SYSTEMS)
         prefect_pages.submit(seen.page)
         state = prefect_pages.wait_for_the_end(seen.page)
-        (report,) = (Path(up.state) / "reports" / "apex").rglob("*.html")
+        (report,) = (Path(up.state) / "reports" / "apex" / "health-check").glob("*.html")
         return Checked(seen.page.url, state, report)

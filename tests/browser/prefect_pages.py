@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from playwright.sync_api import Page, expect
 
+from deployments.check import FLOW
+
 _ENDED = re.compile(r"^(Completed|Warned|Failed|Crashed|Cancelled)$")
 _A_RUN = 90_000
 
@@ -14,7 +16,7 @@ _A_RUN = 90_000
 def open_form(page: Page, ui: str, platform: str) -> None:
     """Go from the list of deployments to the form of a platform's health check."""
     page.goto(f"{ui}/v2/deployments")
-    page.get_by_role("link", name=platform, exact=True).click()
+    page.get_by_role("row").filter(has_text=FLOW).get_by_role("link", name=platform, exact=True).click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Custom run").click()
     page.get_by_role("button", name="Submit").wait_for()

@@ -163,7 +163,7 @@ def write(place, spec):
 
 
 def reports(place):
-    found = sorted((place / "state" / "reports").rglob("*.json"))
+    found = sorted((place / "state" / "reports").glob("*/health-check/*.json"))
     return [json.loads(path.read_text(encoding="utf-8")) for path in found]
 
 

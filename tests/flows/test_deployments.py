@@ -15,6 +15,8 @@ CONTENT = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
 DEPLOYMENTS = {f"{entry['entrypoint']} {entry['name']}": entry for entry in CONTENT["deployments"]}
 CHECKS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":health_check")}
 
+DIGESTS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":evening_digest")}
+
 
 @pytest.fixture(params=DEPLOYMENTS.values(), ids=DEPLOYMENTS)
 def deployment(request):
@@ -41,6 +43,14 @@ def test_every_platform_has_its_morning_check_and_no_other_has_one():
 def test_a_morning_check_runs_in_its_platforms_time_zone(name):
     (schedule,) = CHECKS[name]["schedules"]
     assert schedule["timezone"] == load(name).timezone
+
+
+def test_every_platform_has_its_evening_digest_at_six_in_its_own_time_zone():
+    assert sorted(DIGESTS) == platform_names()
+    for name, entry in DIGESTS.items():
+        (schedule,) = entry["schedules"]
+        assert (schedule["cron"], schedule["timezone"]) == ("0 18 * * *", load(name).timezone)
+        assert entry["parameters"] == {"platform": name}
 
 
 def test_nothing_is_scheduled_at_an_hour_that_a_change_of_clocks_may_skip_or_double(deployment):

@@ -68,7 +68,7 @@ def test_every_link_to_a_file_leads_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_in_the_pages_exists(page):
     for line in re.findall(
-        r"(?:`|^ *|\$ )watchkeeper ((?:lab )?[a-z]+)\b", page.read_text(encoding="utf-8"), re.MULTILINE
+        r"(?:`|^ *|\$ )watchkeeper ((?:lab |status-page )?[a-z-]+)\b", page.read_text(encoding="utf-8"), re.MULTILINE
     ):
         command = main
         for word in line.split():

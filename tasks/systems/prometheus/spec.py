@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -239,6 +239,7 @@ class Spec(SystemSpec):
     """A Prometheus, or another server of its query API."""
 
     CATALOG: ClassVar[Catalog] = CATALOG
+    REMEMBERS: ClassVar[bool] = True
 
     kind: Literal["prometheus"]
     url: Address = Field(description="The base address; `/api/v1/query` is added to it.")
@@ -291,6 +292,17 @@ class Spec(SystemSpec):
         if level is not None and level.ticket and measurement.name == "error_budget_left":
             return _at(Bound(0, Unit.RATIO, "<"), level.ticket)
         return None
+
+    def measured(self) -> tuple[str, ...]:
+        """Add the objectives."""
+        return (*super().measured(), *self.objectives)
+
+    def only(self, names: Collection[str]) -> Self:
+        """Leave out the other objectives, the alerts, and the service levels unless what is left of them is named."""
+        objectives = {name: objective for name, objective in self.objectives.items() if name in names}
+        levels = self.service_levels if "error_budget_left" in names else {}
+        update = {"objectives": objectives, "service_levels": levels, "alerts": None}
+        return super().only(names).model_copy(update=update)
 
     def severities(self) -> list[tuple[tuple[str, ...], str]]:
         """Add the severities that the objectives name."""
