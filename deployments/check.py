@@ -37,10 +37,10 @@ def check_now(
     """
     inspection = Inspection.open(FLOW, name, systems, settings)
     began(inspection)
-    return inspection.report(asyncio.run(_sweep(inspection, told)))
+    return inspection.report(asyncio.run(sweep(inspection, told)))
 
 
-async def _sweep(inspection: Inspection, told: Callable[[SystemReport], None]) -> list[SystemReport]:
+async def sweep(inspection: Inspection, told: Callable[[SystemReport], None]) -> list[SystemReport]:
     """Check systems side by side and return their reports in the spec's order.
 
     The kinds whose drivers load at once go first, so that a person sees a result within a second; heavier ones follow

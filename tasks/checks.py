@@ -1,4 +1,4 @@
-"""Checking a platform's systems: one Prefect task each, a bounded number at a time."""
+"""Checking a platform's systems: one Prefect task each, or each batch where there are many; so many at a time."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from tasks.reports import wording
 from tasks.systems.checking import check_system, load_drivers
 
 Progress = Callable[[int, int], Awaitable[None]]
+_ONE_TASK_EACH = 50
+"""Up to so many systems have a task each; beyond, a task would cost more than its check, and nobody reads the graph."""
+_BATCH = 25
 
 
 @task(name="open-inspection", task_run_name="load {platform}", cache_policy=NO_CACHE)
@@ -58,14 +61,52 @@ async def check_system_task(inspection: Inspection, system: str) -> State[Any]:
     return Completed(name=report.outcome.value.capitalize(), message=message, data=checked)
 
 
-class Checked:
-    """Carries a system's report out of its task; Prefect's log shows only its name."""
+@task(name="check-systems", task_run_name="check {batch}", cache_policy=NO_CACHE)
+async def check_batch_task(inspection: Inspection, batch: Batch) -> State[Any]:
+    """Measure and judge the systems of a batch. The task fails where one of them does, and names those that do."""
+    reports = await batch.check(inspection)
+    bad = [report for report in reports if report.outcome in (Outcome.FAILED, Outcome.ERRORED)]
+    if bad:
+        named = ", ".join(report.name for report in bad[:3]) + ("..." if bad[3:] else "")
+        message = f"{len(bad)} of {wording.plural(len(reports), 'system')} failed: {named}"
+        return Failed(message=message, data=Checked(*reports))
+    return Completed(message=f"no failure on {wording.plural(len(reports), 'system')}", data=Checked(*reports))
 
-    def __init__(self, report: SystemReport) -> None:
-        self.report = report
+
+class Checked:
+    """Carries the reports of systems out of a task; Prefect's log shows only their names."""
+
+    def __init__(self, *reports: SystemReport) -> None:
+        self.reports = reports
 
     def __repr__(self) -> str:
-        return self.report.name
+        return ", ".join(report.name for report in self.reports)
+
+
+class Batch:
+    """Some systems that share a task. A plain class, so that Prefect hands it over as it is.
+
+    Args:
+        names: The systems, at least one.
+        gate: Bounds how many systems are looked at, over all batches of a run.
+        done: Awaited after each system.
+    """
+
+    def __init__(self, names: Sequence[str], gate: asyncio.Semaphore, done: Callable[[], Awaitable[None]]) -> None:
+        self.names, self._gate, self._done = names, gate, done
+
+    def __str__(self) -> str:
+        return f"{self.names[0]} to {self.names[-1]}"
+
+    async def check(self, inspection: Inspection) -> list[SystemReport]:
+        """Check the systems side by side."""
+        return list(await asyncio.gather(*(self._one(inspection, name) for name in self.names)))
+
+    async def _one(self, inspection: Inspection, name: str) -> SystemReport:
+        async with self._gate:
+            report = await check_system(inspection.platform, name, inspection.access, inspection.earlier.report)
+        await self._done()
+        return report
 
 
 async def check_systems(inspection: Inspection, progress: Progress | None = None) -> list[SystemReport]:
@@ -76,29 +117,44 @@ async def check_systems(inspection: Inspection, progress: Progress | None = None
         progress: Awaited after each system with how many are done, and of how many.
     """
     load_drivers(inspection.platform, inspection.systems)
+    names = inspection.systems
     gate = asyncio.Semaphore(inspection.settings.concurrency)
     done = 0
 
-    async def one(name: str) -> SystemReport:
+    async def move() -> None:
         nonlocal done
-        async with gate:
-            state: State[Any] = await check_system_task(inspection, name, return_state=True)  # type: ignore[misc]
-        found = await _result(inspection, name, state)
         done += 1
         if progress is not None:
-            await progress(done, len(inspection.systems))
-        return found
+            await progress(done, len(names))
 
-    found = list(await asyncio.gather(*(one(name) for name in inspection.systems)))
+    async def alone(name: str) -> list[SystemReport]:
+        async with gate:
+            state: State[Any] = await check_system_task(inspection, name, return_state=True)  # type: ignore[misc]
+        await move()
+        return await _results(inspection, [name], state)
+
+    async def together(batch: Batch) -> list[SystemReport]:
+        state: State[Any] = await check_batch_task(inspection, batch, return_state=True)  # type: ignore[misc]
+        return await _results(inspection, batch.names, state)
+
+    if len(names) <= _ONE_TASK_EACH:
+        running = [alone(name) for name in names]
+    else:
+        running = [together(Batch(names[at : at + _BATCH], gate, move)) for at in range(0, len(names), _BATCH)]
+    found = [report for reports in await asyncio.gather(*running) for report in reports]
     await inspection.look_around(found)
     return found
 
 
-async def _result(inspection: Inspection, name: str, state: State[Any]) -> SystemReport:
+async def _results(inspection: Inspection, names: Sequence[str], state: State[Any]) -> list[SystemReport]:
     """Return what a task found; a task that broke for Prefect's own reasons is told as "could not tell"."""
     outcome = await state.aresult(raise_on_failure=False)
     if isinstance(outcome, Checked):
-        return outcome.report
+        return list(outcome.reports)
+    return [_untold(inspection, name, state) for name in names]
+
+
+def _untold(inspection: Inspection, name: str, state: State[Any]) -> SystemReport:
     reason = WatchkeeperError(f"the check of {name} did not run: {state.message or state.name}")
     broken = platforms.own_trouble(inspection.platform, "check", reason, inspection.access.now(), Outcome.ERRORED)
     findings = tuple(finding.model_copy(update={"system": name}) for finding in broken.findings)

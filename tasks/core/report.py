@@ -84,10 +84,15 @@ class Report(Model):
         everything = (finding for system in self.systems for finding in system.findings)
         return tuple(sorted(everything, key=lambda finding: finding.outcome.rank))
 
+    def of(self, system: str) -> tuple[Finding, ...]:
+        """The findings of one system."""
+        return tuple(finding for one in self.systems if one.name == system for finding in one.findings)
+
     @property
     def problems(self) -> tuple[Finding, ...]:
         """The findings that a person should look at, worst first."""
-        return tuple(finding for finding in self.findings if finding.outcome.is_problem)
+        bad = (finding for system in self.systems for finding in system.findings if finding.outcome.is_problem)
+        return tuple(sorted(bad, key=lambda finding: finding.outcome.rank))
 
     @property
     def loud(self) -> tuple[Finding, ...]:
@@ -97,7 +102,7 @@ class Report(Model):
     @property
     def counts(self) -> Counter[Outcome]:
         """How many findings had each outcome."""
-        return Counter(finding.outcome for finding in self.findings)
+        return Counter(finding.outcome for system in self.systems for finding in system.findings)
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, Field
@@ -23,12 +24,12 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
     PASSED = "passed"
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """0 for the worst outcome; sorts findings."""
         return list(Outcome).index(self)
 
-    @property
+    @cached_property
     def is_problem(self) -> bool:
         """Whether a person should look: failed, errored or warned."""
         return self in (Outcome.FAILED, Outcome.ERRORED, Outcome.WARNED)

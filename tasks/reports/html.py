@@ -82,6 +82,7 @@ def render(report: Report, platform: PlatformSpec | None = None) -> str:
         platform: Its spec, for response times and escalation.
     """
     problems = wording.ranked(report.problems, platform)
+    longest = max((system.seconds for system in report.systems), default=0.0) or 1.0
     return template("report.html.jinja").render(
         report=report,
         words=wording,
@@ -90,7 +91,7 @@ def render(report: Report, platform: PlatformSpec | None = None) -> str:
         tally=[(TONES[o], f"{report.counts[o]:,}", wording.OUTCOMES[o]) for o in Outcome if report.counts[o]],
         changes=[(words, [wording.problem(finding) for finding in found]) for words, found in wording.changed(report)],
         problems=[_problem(finding, report, platform) for finding in problems],
-        cards=[_card(system, report) for system in sorted(report.systems, key=lambda system: system.outcome.rank)],
+        cards=[_card(system, longest) for system in sorted(report.systems, key=lambda system: system.outcome.rank)],
         unchecked=wording.unchecked(report),
         call=wording.escalation(platform) if problems else "",
         started=_time(report.started, report),
@@ -131,8 +132,7 @@ def _problem(finding: Finding, report: Report, platform: PlatformSpec | None) ->
     )
 
 
-def _card(system: SystemReport, report: Report) -> Card:
-    longest = max((other.seconds for other in report.systems), default=0.0) or 1.0
+def _card(system: SystemReport, longest: float) -> Card:
     took = format_duration(system.seconds)
     judged = {(finding.measurement, finding.subject) for finding in system.findings}
     fine = [finding for finding in system.findings if _plainly_fine(finding)]

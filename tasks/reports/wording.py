@@ -90,8 +90,12 @@ class Published(Protocol):
 def plain(text: str, limit: int | None = None) -> str:
     """Return a text on one line without control signs or direction overrides, cut to a number of characters."""
     spaced = " ".join(_TERMINAL_CODE.sub("", text).split())
-    kept = "".join(sign for sign in spaced if unicodedata.category(sign) not in ("Cc", "Cs") and sign not in _OVERRIDES)
+    kept = spaced if spaced.isprintable() else "".join(filter(_is_plain, spaced))
     return kept if limit is None or len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
+
+
+def _is_plain(sign: str) -> bool:
+    return unicodedata.category(sign) not in ("Cc", "Cs") and sign not in _OVERRIDES
 
 
 def web_address(text: str) -> str:

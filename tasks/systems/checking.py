@@ -41,7 +41,7 @@ async def check_system(
     access = replace(access, systems=dict(platform.systems))
     began = perf_counter()
     confirm = spec.confirm or platform.confirm
-    looks = Looks(confirm, {finding.key: finding for finding in previous.findings} if previous else {})
+    looks = Looks(confirm, {finding.key: finding for finding in previous.of(name)} if previous else {})
     while True:
         readings = [_scrubbed(reading, access) for reading in await measure(spec, access)]
         looks.add(_judged(readings, platform, name, looks.before, access.now()))

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.events.worker import EventsWorker
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import (
@@ -173,6 +180,14 @@ async def artifacts(run_id):
         mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
         found = await client.read_artifacts(artifact_filter=mine)
     return {artifact.key: artifact.data for artifact in found}
+
+
+async def checks(run_id):
+    """Return the names of a run's tasks that check."""
+    mine = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    async with get_client() as client:
+        found = await client.read_task_runs(flow_run_filter=mine)
+    return {one.name for one in found if one.name.startswith("check ")}
 
 
 async def logs(run_id, containing):

@@ -1,12 +1,14 @@
 """The flow on a real Prefect API, real sockets and Slack's stand-in: published first, then failed."""
 
+import json
+
 import pytest
 
 from deployments.lab.servers import free_ports
 from deployments.lab.slack import SlackStandIn
 from flows.deliver_reports import deliver_reports
 from flows.health_check import health_check
-from tests.flows.conftest import PASSWORD, artifacts, logs, reports, write
+from tests.flows.conftest import PASSWORD, artifacts, checks, logs, reports, write
 
 pytestmark = [
     pytest.mark.prefect,
@@ -158,3 +160,30 @@ async def test_a_platform_that_does_not_exist_is_answered_with_the_likely_one():
 async def test_slack_is_left_alone_where_the_form_says_so(slack):
     assert (await run(tell=False)).is_completed()
     assert told(slack) == []
+
+
+async def test_five_hundred_systems_are_checked_in_batches_and_told_as_one(place, spec, service, slack):
+    (closed,) = free_ports(1)
+    expect = {"/health": {"requests": 1, "latency": {"critical": "60s"}}}
+    ports = [closed if number in (7, 499) else service.server_port for number in range(500)]
+    spec["confirm"] = {"looks": 1}
+    spec["systems"] = {
+        f"api-{number:03}": {"kind": "http", "url": f"http://127.0.0.1:{port}", "timeout": "60s", "expect": expect}
+        for number, port in enumerate(ports)
+    }
+    write(place, spec)
+    state = await run()
+    assert state.is_failed()
+    (report,) = reports(place)
+    assert [one["name"] for one in report["systems"]] == list(spec["systems"])
+    bad = [one["name"] for one in report["systems"] if {f["outcome"] for f in one["findings"]} != {"passed"}]
+    assert bad == ["api-007", "api-499"]
+    (message,) = slack.messages("#tiny")
+    assert len(message["blocks"]) <= 50
+    assert "api-007" in message["text"]
+    run_id = state.state_details.flow_run_id
+    assert {"check api-000 to api-024", "check api-475 to api-499"} <= await checks(run_id)
+    assert len(await checks(run_id)) == 20
+    shown = await artifacts(run_id)
+    assert shown["health-check-tiny-progress"] == 100
+    assert len(json.loads(shown["health-check-tiny-findings"])) >= 500
