@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tasks.platforms import load, platform_names
+from tasks.reports import status_page
 from tests.browser import chromium, prefect_pages
 from tests.browser.conftest import SYSTEMS
+from tests.golden.digests import EVENING, STANDINGS
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.prefect]
 
@@ -85,6 +87,20 @@ def test_the_report_reads_on_a_phone_without_any_network(phone, checked, colours
     assert (brightness(back) > brightness(front)) is (colours == "light")
     assert phone.asked == [checked.report.as_uri()]
     assert phone.errors == []
+
+
+def test_a_status_page_that_lies_about_turns_stale_by_the_readers_own_clock(phone, tmp_path):
+    file = tmp_path / "apex.html"
+    file.write_text(status_page.render(STANDINGS["well"]()), encoding="utf-8")
+    page = phone.page
+    page.clock.install(time=EVENING)
+    page.goto(file.as_uri())
+    expect(page.get_by_role("heading", name="SIGN X Studio: all is well")).to_be_visible()
+    page.clock.fast_forward("17:00:00")
+    expect(page.get_by_role("heading", name="SIGN X Studio: stale")).to_be_visible()
+    expect(page.get_by_text("this page does not know how it is now")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert (phone.asked, phone.errors) == ([file.as_uri()], [])
 
 
 @pytest.fixture
