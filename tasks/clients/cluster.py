@@ -83,7 +83,7 @@ class Connection:
         body = self._asked(path, query, "application/json")
         try:
             document = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise translated(error) from error
         if not isinstance(document, dict):
             raise Garbled("the answer is no object")
@@ -189,7 +189,7 @@ def refused(status: int, body: bytes) -> WatchkeeperError:
     try:
         document = json.loads(body)
         message = str(document["message"])[:_LONGEST_MESSAGE]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         message = f"status {status}"
     match status:
         case HTTPStatus.UNAUTHORIZED:

@@ -137,7 +137,8 @@ def compare(systems: Iterable[SystemReport], previous: Report | None, *, note: s
     passed = {key for key, finding in now.items() if finding.outcome is Outcome.PASSED}
     told = {key for system in systems for key in _told(system)} - now.keys()
     passed |= {key for key in told if key in before and before[key].outcome is Outcome.ERRORED}
-    loud = [finding for finding in now.values() if finding.is_loud]
+    heard = (finding for finding in now.values() if finding.is_loud)
+    loud = sorted(heard, key=lambda finding: finding.outcome.rank)
     known = {key for key, finding in before.items() if finding.quiet is None or finding.quiet.why in _TOLD_BEFORE}
     return Changes(
         previous=previous.id,
