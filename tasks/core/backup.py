@@ -1,8 +1,8 @@
 """Backing up: what a kind's `backup.py` is given, and what it brings home. Pure; the vault is elsewhere.
 
 A kind reads its system and writes parts into a *sink*, one after the other or side by side, as plain bytes: to
-compress,
-encrypt, hash and store them is the vault's. What it returns becomes part of the manifest, which is written last.
+compress, encrypt, hash and store them is the vault's. What it returns becomes part of the manifest, which is written
+last.
 """
 
 from __future__ import annotations

