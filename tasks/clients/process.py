@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
+import subprocess
+import threading
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
-from tasks.core.errors import Denied, NotOffered, Unreachable, WatchkeeperError
+from tasks.core.errors import Denied, NotOffered, TransientError, Unreachable, WatchkeeperError
 from tasks.core.units import format_duration
 
 _LARGEST_OUTPUT = 1 << 20
 _CHUNK = 1 << 16
 _GRACE = 0.5
+_STREAM_CHUNK = 1 << 18
+_ERROR_LINES = 50
+_LONGEST_LINE = 2000
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,110 @@ class Ran:
     output: str
     errors: str
     cut: bool
+
+
+class ProgramFailed(TransientError):
+    """A program ended with another status than 0, or was ended by a signal.
+
+    Attributes:
+        status: Its exit status; negative where a signal ended it.
+        errors: The last lines of its standard error.
+    """
+
+    def __init__(self, program: str, status: int, errors: Sequence[str]) -> None:
+        how = f"ended with status {status}" if status >= 0 else f"was ended by signal {-status}"
+        super().__init__(f"{os.path.basename(program)} {how}{': ' + errors[-1] if errors else ''}")  # noqa: PTH119
+        self.status = status
+        self.errors = tuple(errors)
+
+
+class Stream:
+    """What a program writes on its standard output, chunk by chunk.
+
+    Reading ends without an exception only where the program ended with status 0, so that a short output is never taken
+    for a whole one.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], program: str, quiet: float) -> None:
+        self._process, self._program, self._quiet = process, program, quiet
+        self._lines: deque[str] = deque(maxlen=_ERROR_LINES)
+        self._listener = threading.Thread(target=self._listen, args=(process.stderr,), daemon=True)
+        self._listener.start()
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The last lines of its standard error so far; all of them once the output was read to its end."""
+        return tuple(self._lines)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield what it writes.
+
+        Raises:
+            ProgramFailed: It did not end well; raised instead of the end of the output.
+            Unreachable: It wrote nothing for too long.
+        """
+        output = self._process.stdout
+        while output is not None:
+            if not select.select([output], [], [], self._quiet)[0]:
+                raise Unreachable(f"{self._program} wrote nothing for {format_duration(self._quiet)}")
+            if not (chunk := os.read(output.fileno(), _STREAM_CHUNK)):
+                break
+            yield chunk
+        self._listener.join(self._quiet)
+        if status := self._process.wait(self._quiet):
+            raise ProgramFailed(self._program, status, self.errors)
+
+    def finish(self) -> None:
+        """Let go of the program's outputs, once it has ended."""
+        self._listener.join(_GRACE)
+        for output in (self._process.stdout, self._process.stderr):
+            if output is not None:
+                output.close()
+
+    def _listen(self, errors: IO[bytes]) -> None:
+        while line := errors.readline(_LONGEST_LINE):
+            self._lines.append(line.decode("utf-8", "replace").rstrip())
+
+
+@contextlib.contextmanager
+def streamed(command: Sequence[str], *, environment: Mapping[str, str], quiet: float) -> Iterator[Stream]:
+    """Start a program whose output is read as it comes; it is killed where the block ends before it does. Blocks.
+
+    Args:
+        command: The program and its arguments; none of it is read by a shell.
+        environment: What it sees besides PATH; the place for a password, which others could read on a command line.
+        quiet: It is given up when it writes nothing for so many seconds.
+
+    Raises:
+        NotOffered: There is no such program here.
+        Denied: It may not be run.
+    """
+    base = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    try:
+        process = subprocess.Popen(  # noqa: S603 - no shell reads it
+            command,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            env={**base, **environment},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _translated(error, command[0]) from error
+    stream = Stream(process, command[0], quiet)
+    try:
+        yield stream
+    finally:
+        _kill(process)
+        stream.finish()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
 
 
 async def run(command: Sequence[str], *, seconds: float, limit: int = _LARGEST_OUTPUT) -> Ran:

@@ -7,12 +7,16 @@ last.
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pydantic import AwareDatetime, Field
 
 from tasks.core.model import Model
+from tasks.core.system import Access, SystemSpec
 
 
 class PartWriter(Protocol):
@@ -62,3 +66,51 @@ class Taken(Model):
     details: dict[str, Any] = Field(default_factory=dict, description="What restoring needs besides; never a secret.")
     warnings: tuple[str, ...] = Field((), description="What is not in it and might be missed, for a person.")
     source_bytes: int | None = Field(None, description="Size of the live system as it says itself.")
+
+
+class Backup(Protocol):
+    """Takes one backup: `backup` in a kind's `backup.py`. It blocks, and runs in a thread of a worker."""
+
+    def __call__(self, spec: SystemSpec, access: Access, sink: Sink, /) -> Taken:
+        """Write every part and tell of them.
+
+        Raises:
+            WatchkeeperError: There is no backup; whatever was written counts for nothing.
+        """
+        ...
+
+
+class Recovery(Protocol):
+    """Writes how a backup is restored by hand: `recovery` in a kind's `backup.py`. Pure."""
+
+    def __call__(self, taken: Taken, parts: Sequence[str], /) -> str:
+        """Return Markdown for RECOVERY.md: commands with standard tools only, for this very backup.
+
+        `{read:NAME}` stands for the shell command that writes the plain bytes of a part to its standard output; the
+        vault puts it there. All other braces are the shell's.
+
+        Args:
+            taken: What `backup` told.
+            parts: The names of its parts.
+        """
+        ...
+
+
+_SAFE = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
+_LONGEST_NAME = 100
+
+
+def safe_name(text: str) -> str:
+    """Return a name for a part's path that no store and no shell takes for something else; different ones stay so.
+
+    What is no lower-case letter, digit, dot, dash or underscore becomes `~` and its bytes in hexadecimal; a long name
+    is cut, and ends in a part of its SHA-256.
+    """
+    if _SAFE.fullmatch(text) and len(text) <= _LONGEST_NAME:
+        return text
+    quoted = "".join(
+        chr(byte) if chr(byte) in "abcdefghijklmnopqrstuvwxyz0123456789_-" else f"~{byte:02x}" for byte in text.encode()
+    )
+    if len(quoted) <= _LONGEST_NAME:
+        return quoted or "~"
+    return f"{quoted[:60]}~~{hashlib.sha256(text.encode()).hexdigest()[:32]}"

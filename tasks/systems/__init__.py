@@ -16,6 +16,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, create_model
 
+from tasks.core.backup import Backup, Recovery
 from tasks.core.platform import PlatformSpec
 from tasks.core.system import Probe, SystemSpec
 
@@ -37,6 +38,13 @@ class Kind:
         if not self.can("probe"):
             return None
         return cast("Probe", importlib.import_module(f"{self.package}.probe").probe)
+
+    def backup(self) -> tuple[Backup, Recovery] | None:
+        """Import and return what backs the kind up and what tells how to restore it, or None where it cannot yet."""
+        if not self.can("backup"):
+            return None
+        module = importlib.import_module(f"{self.package}.backup")
+        return cast("Backup", module.backup), cast("Recovery", module.recovery)
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from tasks.clients.process import run
+from tasks.clients.process import ProgramFailed, run, streamed
 from tasks.core.errors import Denied, NotOffered, Unreachable
 
 
@@ -58,3 +58,41 @@ async def test_a_program_that_is_not_there_or_not_ours_says_so(tmp_path):
     os.chmod(plain, 0o600)  # noqa: PTH101
     with pytest.raises(Denied):
         await run([str(plain)], seconds=1)
+
+
+def python(script):
+    return streamed([sys.executable, "-c", script], environment={"GIVEN": "word"}, quiet=9)
+
+
+def test_a_stream_is_read_to_its_end_with_what_was_told_besides():
+    script = "import os, sys; sys.stdout.write('x' * 1_000_000 + os.environ['GIVEN']); print('said', file=sys.stderr)"
+    with python(script) as stream:
+        assert b"".join(stream) == b"x" * 1_000_000 + b"word"
+        assert stream.errors == ("said",)
+
+
+@pytest.mark.parametrize("end", ["sys.exit(3)", "os.kill(os.getpid(), 9)"])
+def test_a_stream_of_a_program_that_fails_never_just_ends(end):
+    got = []
+    with (
+        pytest.raises(ProgramFailed, match=r"status 3: because|signal 9: because"),
+        python(f"import os, sys; os.write(1, b'part'); print('because', file=sys.stderr, flush=True); {end}") as stream,
+    ):
+        got.extend(stream)
+    assert got == [b"part"]
+
+
+def test_a_stream_that_is_left_early_ends_its_program():
+    with python("import os, time; os.write(1, b'a'); time.sleep(77)") as stream:
+        assert next(iter(stream)) == b"a"
+    assert not running("time.sleep(77)")
+
+
+def test_a_stream_in_which_nothing_comes_is_given_up():
+    command = [sys.executable, "-c", "import time; time.sleep(78)"]
+    with (
+        pytest.raises(Unreachable, match="wrote nothing for 200 ms"),
+        streamed(command, environment={}, quiet=0.2) as stream,
+    ):
+        list(stream)
+    assert not running("time.sleep(78)")

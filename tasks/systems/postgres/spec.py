@@ -138,6 +138,9 @@ class Spec(SystemSpec):
     dsn: SecretReference = Field(
         description="Where `postgresql://user:password@host:port/database` or libpq's `key=value` text is to be found."
     )
+    backup_dsn: SecretReference | None = Field(
+        None, description="The same for the user of `grant-backup.sql`, who reads every row; `dsn` by default."
+    )
     idle_after: Duration = Field(
         timedelta(minutes=10), description="A connection that is idle for longer counts in idle_connections."
     )

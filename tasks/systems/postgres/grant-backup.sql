@@ -1,0 +1,5 @@
+-- The least that a backup needs on PostgreSQL (14 or newer), in every database. Run it as a superuser once a server; then
+-- set a password with \password watchkeeper_backup. With row-level security anywhere, it needs BYPASSRLS as it stands.
+-- Roles are kept without their passwords: only a superuser may read those.
+CREATE ROLE watchkeeper_backup LOGIN BYPASSRLS;
+GRANT pg_read_all_data TO watchkeeper_backup;
