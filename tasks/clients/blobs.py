@@ -1,25 +1,51 @@
-"""Small blobs under keys, in a folder or in S3: reports, and what is still to be told."""
+"""Blobs under keys, in a folder or in S3: reports, what is still to be told, and the parts of backups."""
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from tasks.core.errors import ConfigError, Denied, PermanentError
 
 _TEMPORARY = ".incoming-"
+_CHUNK = 1 << 20
+
+
+class BlobWriter(Protocol):
+    """Takes the bytes of one blob."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of some bytes."""
+        ...
+
+
+class Unfinished(NamedTuple):
+    """What is left of a blob that was begun and not ended, or is being written just now.
+
+    Attributes:
+        key: The blob's key.
+        id: What the store calls this attempt.
+        since: When it was begun, or last written to; aware.
+    """
+
+    key: str
+    id: str
+    since: datetime
 
 
 class BlobStore(Protocol):
-    """Blobs of a few megabytes at most, each under a key of parts joined by `/`.
+    """Blobs, each under a key of parts joined by `/`; those of any size are streamed.
 
-    A blob is there completely or not at all, and is durable when `put` returns. Every method raises `Denied` where the
-    store is read-only or refuses, `Unreachable` where it does not answer, and another `PermanentError` otherwise.
+    A blob is there completely or not at all, and is durable when `put` returns or the block of `writing` has ended.
+    Every method raises `Denied` where the store is read-only or refuses, `Unreachable` where it does not answer, and
+    another `PermanentError` otherwise.
     """
 
     def put(self, key: str, data: bytes) -> None:
@@ -44,6 +70,30 @@ class BlobStore(Protocol):
 
     def where(self, key: str) -> str:
         """Return where a person finds the blob: a path or an `s3://` address."""
+        ...
+
+    def writing(self, key: str) -> AbstractContextManager[BlobWriter]:
+        """Write a blob of any size in bounded memory; it is there once the block has ended, or not where it failed."""
+        ...
+
+    def reading(self, key: str) -> Iterator[bytes]:
+        """Yield a blob's bytes.
+
+        Raises:
+            PermanentError: There is no such blob, or it ended before its time.
+        """
+        ...
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Return the size of each blob whose key begins with a text, sorted by key."""
+        ...
+
+    def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:
+        """Return what was begun and not ended; that of a writer at work is among it."""
+        ...
+
+    def abort(self, unfinished: Unfinished) -> None:
+        """Remove what is left of a blob that was not ended; one that is gone is fine."""
         ...
 
 
@@ -114,16 +164,73 @@ class FolderStore:
         return sorted(key for key in keys if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        """Remove a blob; one that is not there is fine."""
+        """Remove a blob, with the folders that are empty without it; one that is not there is fine."""
         with _folder_errors(f"delete {key}"):
-            path = self._path(key)
-            path.unlink(missing_ok=True)
-            with suppress(OSError):
-                path.parent.rmdir()
+            self._unlink(self._path(key))
+
+    def _unlink(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            for folder in path.parents:
+                if folder == self._root:
+                    break
+                folder.rmdir()
 
     def where(self, key: str) -> str:
         """Return the blob's path."""
         return str(self._path(key).resolve())
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[BlobWriter]:
+        """Write a blob of any size; the file appears under its name once the block has ended."""
+        with self._incoming(key, os.replace) as file:
+            yield file
+
+    def reading(self, key: str) -> Iterator[bytes]:
+        """Yield a blob's bytes."""
+        with _folder_errors(f"read {key}"), self._path(key).open("rb") as file:
+            while data := file.read(_CHUNK):
+                yield data
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Return the size of each blob whose key begins with a text, sorted by key."""
+        return dict(sorted(self._files(prefix, kept=True)))
+
+    def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:
+        """Return the temporary files below the folder, each with the key of its folder."""
+        with _folder_errors("list what is unfinished"):
+            found = [self._root / key for key, _ in self._files(prefix, kept=False)]
+            return [
+                Unfinished(
+                    path.parent.relative_to(self._root).as_posix(),
+                    path.relative_to(self._root).as_posix(),
+                    datetime.fromtimestamp(path.stat().st_mtime, UTC),
+                )
+                for path in found
+            ]
+
+    def abort(self, unfinished: Unfinished) -> None:
+        """Remove a temporary file; one that is gone is fine."""
+        path = self._root.joinpath(*PurePosixPath(unfinished.id).parts)
+        if ".." in path.parts or not path.name.startswith(_TEMPORARY):
+            raise PermanentError(f"{unfinished.id!r} is no temporary file", operation="abort a blob")
+        with _folder_errors(f"abort {unfinished.key}"):
+            self._unlink(path)
+
+    def _files(self, prefix: str, *, kept: bool) -> Iterator[tuple[str, int]]:
+        """Yield key and size of each file: those that are kept, or those that are on their way."""
+        waiting = [self._path(prefix.rpartition("/")[0]) if "/" in prefix else self._root]
+        with _folder_errors(f"list {prefix or 'all'}"):
+            while waiting:
+                folder = waiting.pop()
+                with suppress(FileNotFoundError), os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir():
+                            waiting.append(Path(entry.path))
+                        elif entry.name.startswith(_TEMPORARY) != kept and entry.is_file():
+                            key = Path(entry.path).relative_to(self._root).as_posix()
+                            if key.startswith(prefix):
+                                yield key, entry.stat().st_size
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
@@ -132,13 +239,17 @@ class FolderStore:
         return self._root.joinpath(*parts)
 
     def _write(self, key: str, data: bytes, settle: Callable[[str, Path], None]) -> None:
+        with self._incoming(key, settle) as file:
+            file.write(data)
+
+    @contextmanager
+    def _incoming(self, key: str, settle: Callable[[str, Path], None]) -> Iterator[IO[bytes]]:
         path = self._path(key)
         with _folder_errors(f"write {key}"):
-            _make_folder(path.parent)
-            handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+            handle, temporary = _make_temporary(path.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(data)
+                    yield file
                     file.flush()
                     os.fsync(file.fileno())
                 settle(temporary, path)
@@ -146,6 +257,15 @@ class FolderStore:
             finally:
                 with suppress(FileNotFoundError):
                     Path(temporary).unlink()
+
+
+def _make_temporary(folder: Path) -> tuple[int, str]:
+    """Make a temporary file, though another may remove the empty folder at the same moment."""
+    for _ in range(3):
+        _make_folder(folder)
+        with suppress(FileNotFoundError):
+            return tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
+    return tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
 
 
 def _make_folder(folder: Path) -> None:
@@ -205,3 +325,28 @@ class MemoryStore:
     def where(self, key: str) -> str:
         """Say that it is kept nowhere."""
         return f"memory:{key}"
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[BlobWriter]:
+        """Write a blob; it is there once the block has ended."""
+        buffer = io.BytesIO()
+        yield buffer
+        self._blobs[key] = buffer.getvalue()
+
+    def reading(self, key: str) -> Iterator[bytes]:
+        """Yield a blob's bytes."""
+        if key not in self._blobs:
+            raise PermanentError("it is not there", operation=f"read {key}")
+        buffer = io.BytesIO(self._blobs[key])
+        yield from iter(lambda: buffer.read(_CHUNK), b"")
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Return the size of each blob whose key begins with a text, sorted by key."""
+        return {key: len(self._blobs[key]) for key in self.list(prefix)}
+
+    def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:  # noqa: ARG002 - as every store has it
+        """Return nothing: what is not ended was never here."""
+        return []
+
+    def abort(self, unfinished: Unfinished) -> None:
+        """Do nothing: there is never anything."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tasks.clients import s3
+from tasks.clients.blobs import BlobWriter, Unfinished
+from tasks.core.errors import Garbled, PermanentError, TransientError, WatchkeeperError
 
 _TIMEOUT = 15.0
+_MEBI = 1 << 20
+_CHUNK = _MEBI
+_UPLOADS = 2
+_PAUSES = (0.5, 2.0)
+_PARTS = 10_000
+_GROWTH = ((500, 8 * _MEBI), (1000, 16 * _MEBI), (2000, 32 * _MEBI), (_PARTS, 64 * _MEBI))
+"""How large the parts of an upload are, up to which number of them: few calls, bounded memory, 550 GiB in all."""
 
 
 class S3Store:
@@ -82,8 +93,149 @@ class S3Store:
         return f"s3://{self._bucket}/{self._prefix}{key}"
 
     @contextmanager
+    def writing(self, key: str) -> Iterator[BlobWriter]:
+        """Write a blob of any size as a multipart upload, which is aborted where the block fails."""
+        upload = _Upload(self._client, {"Bucket": self._bucket, "Key": self._prefix + key}, f"write {key}")
+        try:
+            yield upload
+            upload.complete()
+        except BaseException:
+            upload.abort()
+            raise
+        finally:
+            upload.close()
+
+    def reading(self, key: str) -> Iterator[bytes]:
+        """Yield a blob's bytes."""
+        with self._errors(f"read {key}"):
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            body, left = answer["Body"], int(answer["ContentLength"])
+            try:
+                while left and (data := body.read(min(_CHUNK, left))):
+                    left -= len(data)
+                    yield data
+            finally:
+                body.close()
+        if left:
+            raise Garbled(f"{left} bytes are missing at its end", operation=f"read {key}")
+
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Return the size of each blob whose key begins with a text, sorted by key."""
+        with self._errors(f"list {prefix or 'all'}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix
+            )
+            found = {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", ())}
+        return {key.removeprefix(self._prefix): found[key] for key in sorted(found)}
+
+    def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:
+        """Return the multipart uploads that are neither completed nor aborted."""
+        with self._errors("list uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix
+            )
+            return [
+                Unfinished(upload["Key"].removeprefix(self._prefix), upload["UploadId"], upload["Initiated"])
+                for page in pages
+                for upload in page.get("Uploads", ())
+            ]
+
+    def abort(self, unfinished: Unfinished) -> None:
+        """Abort a multipart upload; one that is gone is fine."""
+        try:
+            self._client.abort_multipart_upload(
+                Bucket=self._bucket, Key=self._prefix + unfinished.key, UploadId=unfinished.id
+            )
+        except s3.Failure as error:
+            if s3.error_code(error) != "NoSuchUpload":
+                raise s3.translated(error, f"abort {unfinished.key}") from None
+
+    @contextmanager
     def _errors(self, operation: str) -> Iterator[None]:
         try:
             yield
         except s3.Failure as error:
             raise s3.translated(error, operation) from None
+
+
+class _Upload:
+    """One blob on its way: a single call where it is small, else a multipart upload with a few parts in flight."""
+
+    def __init__(self, client: Any, place: dict[str, str], operation: str) -> None:
+        self._client, self._place, self._operation = client, place, operation
+        self._buffer = bytearray()
+        self._id: str | None = None
+        self._pool = ThreadPoolExecutor(_UPLOADS)
+        self._flying: list[Future[dict[str, Any]]] = []
+        self._done: list[dict[str, Any]] = []
+
+    def write(self, data: bytes, /) -> None:
+        self._buffer += data
+        while len(self._buffer) >= (size := self._size()):
+            self._send(bytes(self._buffer[:size]))
+            del self._buffer[:size]
+
+    def complete(self) -> None:
+        if self._id is None:
+            body = bytes(self._buffer)
+            self._call(lambda: self._client.put_object(**self._place, Body=body))
+            return
+        if self._buffer:
+            self._send(bytes(self._buffer))
+        self._land(0)
+        parts = {"Parts": sorted(self._done, key=lambda part: part["PartNumber"])}
+        # Not tried again: a first try that did work would make the second one fail.
+        try:
+            self._client.complete_multipart_upload(**self._place, UploadId=self._id, MultipartUpload=parts)
+        except s3.Failure as error:
+            raise s3.translated(error, self._operation) from None
+
+    def abort(self) -> None:
+        for future in self._flying:
+            future.cancel()
+        self._pool.shutdown(wait=True)
+        if self._id is not None:
+            with suppress(*s3.Failure):  # what cannot be aborted now is found by `unfinished`
+                self._client.abort_multipart_upload(**self._place, UploadId=self._id)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+    def _number(self) -> int:
+        return len(self._done) + len(self._flying) + 1
+
+    def _size(self) -> int:
+        number = self._number()
+        for last, size in _GROWTH:
+            if number <= last:
+                return size
+        raise PermanentError("it is larger than one upload may be", operation=self._operation)
+
+    def _send(self, body: bytes) -> None:
+        if self._id is None:
+            self._id = self._call(lambda: self._client.create_multipart_upload(**self._place))["UploadId"]
+        self._land(_UPLOADS - 1)
+        self._flying.append(self._pool.submit(self._part, self._number(), body))
+
+    def _part(self, number: int, body: bytes) -> dict[str, Any]:
+        answer = self._call(
+            lambda: self._client.upload_part(**self._place, UploadId=self._id, PartNumber=number, Body=body)
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def _land(self, allowed: int) -> None:
+        """Wait until no more parts are in flight than allowed."""
+        while len(self._flying) > allowed:
+            self._done.append(self._flying.pop(0).result())
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        """Call, and once more after each pause where trying again may help: a part is the same however often sent."""
+        for pause in (*_PAUSES, None):
+            try:
+                return call()
+            except s3.Failure as error:
+                ours: WatchkeeperError = s3.translated(error, self._operation)
+                if pause is None or not isinstance(ours, TransientError):
+                    raise ours from None
+            time.sleep(pause)
+        raise AssertionError

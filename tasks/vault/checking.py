@@ -1,0 +1,142 @@
+"""Holding a vault against its manifests, both ways."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tasks.clients.blobs import Unfinished
+from tasks.core.errors import ConfigError, WatchkeeperError
+from tasks.core.manifest import Manifest
+from tasks.vault.layout import MARKS, RECOVERY
+from tasks.vault.streams import checked
+from tasks.vault.vault import Entry, Vault
+from tasks.vault.writing import discard
+
+_EVERYTHING = 100.0
+
+
+class Flaw(NamedTuple):
+    """Something in a vault that is not as it should be.
+
+    Attributes:
+        folder: Of the backup.
+        what: What is wrong, for a person.
+        lost: Whether a backup that counts cannot be read; else it only takes room.
+    """
+
+    folder: str
+    what: str
+    lost: bool
+
+
+class Checked(NamedTuple):
+    """What a check saw."""
+
+    backups: int
+    bytes_read: int
+    flaws: tuple[Flaw, ...]
+
+
+def check(
+    vault: Vault, *, platform: str = "", read_data: float = 0.0, choose: Callable[[int], int] = lambda _count: 0
+) -> Checked:
+    """Hold a vault against its manifests: what is missing, changed, left over.
+
+    Args:
+        vault: To be checked.
+        platform: Only this one.
+        read_data: Per cent of the parts whose bytes are read and hashed; no key is needed.
+        choose: From a count to the place of the first part that is read, so that another check reads others.
+
+    Raises:
+        WatchkeeperError: The vault itself cannot be listed.
+    """
+    if not 0 <= read_data <= _EVERYTHING:
+        raise ConfigError(f"{read_data:g} is no percentage", hint="0 to 100")
+    sizes = _by_folder(vault.store.sizes(f"{platform}/" if platform else ""))
+    flaws: list[Flaw] = []
+    good: list[Manifest] = []
+    for entry in vault.entries(platform):
+        if entry.state != "complete":
+            flaws.append(Flaw(entry.folder, f"it is {entry.state}", lost=False))
+            continue
+        try:
+            manifest = vault.get(entry.folder)
+        except WatchkeeperError as error:
+            flaws.append(Flaw(entry.folder, str(error), lost=True))
+            continue
+        good.append(manifest)
+        flaws += _names(vault, manifest, sizes[entry.folder])
+    known = {manifest.folder for manifest in good}
+    flaws += [
+        Flaw(manifest.folder, f"{parent}, which it is made from, is not there", lost=True)
+        for manifest in good
+        for parent in manifest.parents
+        if f"{manifest.platform}/{manifest.system}/{parent}" not in known
+    ]
+    flaws += [
+        Flaw(one.key, f"an upload begun {one.since:%Y-%m-%d %H:%M} was not ended", lost=False)
+        for one in vault.store.unfinished(f"{platform}/" if platform else "")
+    ]
+    read, wrong = _data(vault, good, read_data, choose)
+    return Checked(len(good), read, tuple(flaws + wrong))
+
+
+def leftovers(vault: Vault, older_than: timedelta) -> tuple[list[Entry], list[Unfinished]]:
+    """Return what was begun before so long and not ended: what a backup at work writes is younger."""
+    before: datetime = vault.now() - older_than
+    entries = [entry for entry in vault.entries() if entry.state == "incomplete" and entry.time < before]
+    return entries, [one for one in vault.store.unfinished() if one.since < before]
+
+
+def clean(vault: Vault, older_than: timedelta) -> list[str]:
+    """Remove what was begun before so long and not ended, finish removals that failed, and return what went."""
+    entries, uploads = leftovers(vault, older_than)
+    for upload in uploads:
+        vault.store.abort(upload)
+    for entry in entries:
+        discard(vault.store, entry.folder)
+    return [*(one.key for one in uploads), *(entry.folder for entry in entries), *vault.finish_removals()]
+
+
+def _by_folder(sizes: dict[str, int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for key, size in sizes.items():
+        pieces = key.split("/")
+        found["/".join(pieces[:3])]["/".join(pieces[3:])] = size
+    return found
+
+
+def _names(vault: Vault, manifest: Manifest, sizes: dict[str, int]) -> Iterator[Flaw]:
+    expected = {part.path: part.stored_bytes for part in manifest.parts}
+    for name, size in expected.items():
+        if name not in sizes:
+            yield Flaw(manifest.folder, f"{name} is missing", lost=True)
+        elif sizes[name] != size:
+            yield Flaw(manifest.folder, f"{name} has {sizes[name]} bytes instead of {size}", lost=True)
+    for name in sizes.keys() - expected.keys() - MARKS:
+        yield Flaw(manifest.folder, f"{name} is in no manifest", lost=False)
+    page = vault.store.get(f"{manifest.folder}/{RECOVERY}")
+    if page is None or hashlib.sha256(page).hexdigest() != manifest.recovery_sha256:
+        yield Flaw(manifest.folder, f"{RECOVERY} is {'missing' if page is None else 'changed'}", lost=False)
+
+
+def _data(
+    vault: Vault, manifests: list[Manifest], percent: float, choose: Callable[[int], int]
+) -> tuple[int, list[Flaw]]:
+    parts = [(manifest, part) for manifest in manifests for part in manifest.parts]
+    count = -(-len(parts) * percent // _EVERYTHING)
+    first = choose(len(parts)) if parts else 0
+    read, flaws = 0, []
+    for place in range(int(count)):
+        manifest, part = parts[(first + place) % len(parts)]
+        try:
+            for data in checked(vault.store, f"{manifest.folder}/{part.path}", part):
+                read += len(data)
+        except WatchkeeperError as error:
+            flaws.append(Flaw(manifest.folder, f"{part.path}: {error}", lost=True))
+    return read, flaws

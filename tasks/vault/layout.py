@@ -1,0 +1,27 @@
+"""Names in a vault, and how what must not fail for a moment's trouble is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tasks.core.errors import TransientError
+
+MANIFEST = "manifest.json"
+RECOVERY = "RECOVERY.md"
+PIN = "pin.json"
+REMOVING = "removing.json"
+MARKS = frozenset({MANIFEST, RECOVERY, PIN, REMOVING})
+_TRIES = 3
+
+T = TypeVar("T")
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call, and again where trying again may help, three times in all; a store's own time-outs lie between."""
+    for _ in range(_TRIES - 1):
+        try:
+            return call()
+        except TransientError:
+            continue
+    return call()

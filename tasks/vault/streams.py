@@ -1,0 +1,265 @@
+"""The way of a part: hash, zstd, age, hash, store; and back. Memory is flat at any size, and no disk is used."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyrage
+import zstandard
+
+from tasks.clients.blobs import BlobStore, BlobWriter
+from tasks.core.errors import ConfigError, Garbled, PermanentError, WatchkeeperError
+from tasks.core.manifest import Part
+from tasks.vault.keys import Identity, Recipient
+from tasks.vault.pipe import Pace, Pipe
+
+_CHUNK = 1 << 18
+_DIGEST = 32
+_LAST_WORDS = 30.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How parts are written.
+
+    Attributes:
+        recipients: For whom they are encrypted; not at all where there are none.
+        level: Of zstd, 1 to 19.
+        threads: That compress one part.
+        pace: How fast what is stored may go.
+        patience: Seconds without any movement after which a stream is given up.
+    """
+
+    recipients: Sequence[Recipient] = ()
+    level: int = 3
+    threads: int = 2
+    pace: Pace = field(default_factory=Pace)
+    patience: float = 600.0
+
+
+class Incoming:
+    """One part on its way into a store."""
+
+    def __init__(self, store: BlobStore, key: str, recipe: Recipe, *, compress: bool) -> None:
+        self._store, self._key, self._recipe = store, key, recipe
+        self._plain, self._plain_bytes = hashlib.blake2b(digest_size=_DIGEST), 0
+        self._chunks = (
+            zstandard.ZstdCompressor(level=recipe.level, threads=recipe.threads, write_checksum=True).chunker(
+                chunk_size=_CHUNK
+            )
+            if compress
+            else None
+        )
+        self._pipe = Pipe(recipe.patience)
+        self._stored: _Stored | None = None
+        self._thread = threading.Thread(target=self._run, name=f"store {key}", daemon=True)
+        self._thread.start()
+
+    @property
+    def plain_bytes(self) -> int:
+        """How many bytes were taken so far."""
+        return self._plain_bytes
+
+    def write(self, data: bytes, /) -> int:
+        """Take some bytes; blocks while the store is slower."""
+        self._plain.update(data)
+        self._plain_bytes += len(data)
+        if self._chunks is None:
+            self._pipe.write(data)
+        else:
+            for chunk in self._chunks.compress(data):
+                self._pipe.write(chunk)
+        return len(data)
+
+    def finish(self, name: str, path: str) -> Part:
+        """End it well, once the store has it all."""
+        if self._chunks is not None:
+            for chunk in self._chunks.finish():  # type: ignore[no-untyped-call]
+                self._pipe.write(chunk)
+        self._pipe.close()
+        self._join()
+        if self._pipe.error is not None:
+            raise self._pipe.error
+        stored = self._stored
+        if stored is None:
+            raise PermanentError("the store took nothing", operation=f"write {name}")
+        return Part(
+            name=name,
+            path=path,
+            plain_bytes=self._plain_bytes,
+            plain_hash=f"blake2b:{self._plain.hexdigest()}",
+            stored_bytes=stored.size,
+            sha256=stored.hash.hexdigest(),
+            compression="none" if self._chunks is None else "zstd",
+            encryption="age" if self._recipe.recipients else "none",
+        )
+
+    def abandon(self, error: BaseException) -> None:
+        """End it badly: the store removes what it has."""
+        self._pipe.fail(error)
+        self._join()
+
+    def _join(self) -> None:
+        self._thread.join(self._recipe.patience)
+        if self._thread.is_alive():
+            self._pipe.fail(PermanentError("the store does not come to an end", operation=f"write {self._key}"))
+
+    def _run(self) -> None:
+        try:
+            with self._store.writing(self._key) as writer:
+                self._stored = _Stored(writer, self._recipe.pace)
+                self._pass(self._stored)
+        except BaseException as error:  # noqa: BLE001 - told to the writing side, whatever it is
+            self._pipe.fail(error)
+
+    def _pass(self, stored: _Stored) -> None:
+        try:
+            if self._recipe.recipients:
+                pyrage.encrypt_io(self._pipe, stored, list(self._recipe.recipients))
+            else:
+                while data := self._pipe.read(_CHUNK):
+                    stored.write(data)
+        except pyrage.EncryptError as failed:
+            raise self._pipe.error or stored.error or PermanentError(str(failed), operation="encrypt") from None
+        # age swallows what goes wrong while it writes its last chunk.
+        if (error := self._pipe.error or stored.error) is not None:
+            raise error
+
+
+class _Stored:
+    """Counts and hashes what goes to the store, and remembers its error: age tells only the text."""
+
+    def __init__(self, writer: BlobWriter, pace: Pace) -> None:
+        self._writer, self._pace = writer, pace
+        self.hash, self.size = hashlib.sha256(), 0
+        self.error: BaseException | None = None
+
+    def write(self, data: bytes, /) -> int:
+        try:
+            self._pace.take(len(data))
+            self._writer.write(data)
+        except BaseException as error:
+            self.error = error
+            raise
+        self.hash.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: the store is told the end by its own block."""
+
+
+def checked(store: BlobStore, key: str, part: Part) -> Iterator[bytes]:
+    """Yield what is stored of a part, and raise at its end where it is not what was written.
+
+    Raises:
+        Garbled: Its size or its hash is another.
+    """
+    found, size = hashlib.sha256(), 0
+    for data in store.reading(key):
+        found.update(data)
+        size += len(data)
+        yield data
+    if size != part.stored_bytes:
+        raise Garbled(f"it has {size} bytes instead of {part.stored_bytes}", operation=f"read {part.name}")
+    if found.hexdigest() != part.sha256:
+        raise Garbled("its bytes were changed: the sha256 is another", operation=f"read {part.name}")
+
+
+def plain(store: BlobStore, key: str, part: Part, identity: Identity | None) -> Iterator[bytes]:
+    """Yield what the kind wrote: decrypted, decompressed, and held against every hash.
+
+    The last step raises where anything was wrong, so what is read counts only when the iterator has ended by itself.
+
+    Raises:
+        ConfigError: It is encrypted, and there is no identity, or another one.
+        Garbled: It is damaged.
+    """
+    if part.encryption == "age" and identity is None:
+        raise ConfigError("it is encrypted", operation=f"read {part.name}", hint="give the identity")
+    found, size = hashlib.blake2b(digest_size=_DIGEST), 0
+    pipe = Pipe()
+    thread = threading.Thread(
+        target=_feed, args=(checked(store, key, part), pipe, part, identity), name=f"read {key}", daemon=True
+    )
+    thread.start()
+    try:
+        for data in _decompressed(pipe, part):
+            found.update(data)
+            size += len(data)
+            yield data
+        while pipe.read(_CHUNK):  # what follows the last frame is hashed as well
+            continue
+    finally:
+        pipe.fail(PermanentError("it was not read to its end", operation=f"read {part.name}"))
+        thread.join(_LAST_WORDS)
+    if (size, f"blake2b:{found.hexdigest()}") != (part.plain_bytes, part.plain_hash):
+        raise Garbled("what it holds is not what was written", operation=f"read {part.name}")
+
+
+def _feed(source: Iterator[bytes], pipe: Pipe, part: Part, identity: Identity | None) -> None:
+    reader = _Reader(source)
+    try:
+        if part.encryption == "age" and identity is not None:
+            pyrage.decrypt_io(reader, pipe, [identity.key])
+            reader.must_have_ended()
+        while data := reader.read(_CHUNK):
+            pipe.write(data)
+    except pyrage.DecryptError as error:
+        pipe.fail(reader.error or _unreadable(str(error), part))
+    except WatchkeeperError as error:
+        pipe.fail(error)
+    except OSError as error:
+        pipe.fail(reader.error or _unreadable(str(error), part))
+    except BaseException as error:  # noqa: BLE001 - told to the reading side, whatever it is
+        pipe.fail(error)
+    else:
+        pipe.close()
+
+
+def _unreadable(text: str, part: Part) -> WatchkeeperError:
+    if "No matching keys" in text:
+        return ConfigError(
+            "it is encrypted for other keys", operation=f"read {part.name}", hint="see recipients in its manifest"
+        )
+    return Garbled(f"age cannot read it: {text}", operation=f"read {part.name}")
+
+
+def _decompressed(pipe: Pipe, part: Part) -> Iterator[bytes]:
+    if part.compression == "none":
+        yield from iter(lambda: pipe.read(_CHUNK), b"")
+        return
+    reader = zstandard.ZstdDecompressor().stream_reader(pipe)  # type: ignore[arg-type]
+    try:
+        yield from iter(lambda: reader.read(_CHUNK), b"")
+    except zstandard.ZstdError as error:
+        raise Garbled(f"zstd cannot read it: {error}", operation=f"read {part.name}") from None
+
+
+class _Reader:
+    """An iterator of bytes as a file, which remembers its error."""
+
+    def __init__(self, source: Iterator[bytes]) -> None:
+        self._source, self._left = source, memoryview(b"")
+        self.error: BaseException | None = None
+
+    def read(self, size: int = -1, /) -> bytes:
+        while not self._left:
+            try:
+                self._left = memoryview(next(self._source))
+            except StopIteration:
+                return b""
+            except BaseException as error:
+                self.error = error
+                raise
+        taken = self._left if size < 0 else self._left[:size]
+        self._left = self._left[len(taken) :]
+        return bytes(taken)
+
+    def must_have_ended(self) -> None:
+        """Raise what went wrong, where age has swallowed it."""
+        if self.error is not None:
+            raise self.error
