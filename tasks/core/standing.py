@@ -11,7 +11,7 @@ from tasks.core.freshness import is_stale
 from tasks.core.history import Day, Seen, latest, strip, uptime
 from tasks.core.model import Model
 from tasks.core.platform import PlatformSpec
-from tasks.core.report import Report, Verdict
+from tasks.core.report import Report, SystemReport, Verdict
 from tasks.core.results import Finding, Outcome
 
 SHOWN_DAYS = 90
@@ -24,6 +24,7 @@ class State(Model):
     name: str
     title: str
     outcome: Outcome | None = Field(None, description="None where it was never looked at.")
+    partly: bool = Field(default=False, description="Whether some of it was not looked at.")
     at: AwareDatetime | None = None
     loud: bool = Field(default=True, description="Whether people are notified of a problem that it has.")
     stale: bool = Field(default=False, description="Whether the last look is too old to say anything of now.")
@@ -88,7 +89,8 @@ def stand(
             State(
                 name=name,
                 title=spec.title or name,
-                outcome=last.system.outcome if last else None,
+                outcome=_now(last.system) if last else None,
+                partly=last is not None and any(f.outcome in _SILENT for f in last.system.findings),
                 at=last.at if last else None,
                 loud=any(finding.is_loud for finding in last.system.findings) if last else True,
                 stale=is_stale(last.at if last else None, now),
@@ -110,6 +112,12 @@ def stand(
         incidents=tuple(_incidents(platform, reports, shown)),
         trouble=trouble,
     )
+
+
+def _now(system: SystemReport) -> Outcome:
+    """Return the worst of a system's problems; passed where it has none and anything of it was seen well."""
+    outcomes = {finding.outcome for finding in system.findings} - _SILENT
+    return min(outcomes, key=lambda outcome: outcome.rank, default=Outcome.NOT_CHECKED)
 
 
 def _verdict(systems: Sequence[State]) -> Verdict:

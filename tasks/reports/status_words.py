@@ -79,7 +79,10 @@ def state_word(state: State) -> str:
     """Say how a system is."""
     if state.outcome is None:
         return "never looked at"
-    return STALE if state.stale else _STATES[state.outcome]
+    if state.stale:
+        return STALE
+    partly = ", in part" if state.partly and state.outcome is Outcome.PASSED else ""
+    return _STATES[state.outcome] + partly
 
 
 def day_words(day: Day) -> str:

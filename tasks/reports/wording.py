@@ -328,7 +328,7 @@ def since(finding: Finding, report: Report) -> str:
     if finding.since is None or not finding.outcome.is_problem:
         return ""
     lasted = (finding.at - finding.since).total_seconds()
-    if lasted < 1:
+    if lasted < 1 or finding.since >= report.started:
         return "first seen now"
     return f"for {format_duration(round(lasted))}, since {day_and_time(finding.since, report)}"
 
