@@ -9,22 +9,10 @@ from typing import Any
 
 import click
 
+from deployments import vault_commands
 from deployments.console import Exit, fail, progress, say_json, told
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
-lab_option = click.option("--lab", is_flag=True, help="Reach the embedded lab instead of the real systems.")
-state_option = click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="WATCHKEEPER_STATE",
-    default=Path(".watchkeeper"),
-    show_default=True,
-    help="Folder for all that Watchkeeper keeps on this machine.",
-)
-
-
-def _example(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+from deployments.options import example as _example
+from deployments.options import json_option, lab_option, state_option
 
 
 @click.group(
@@ -537,6 +525,10 @@ def lab_mend(target: str | None, *, state: Path, as_json: bool) -> None:
     with told(as_json=as_json):
         mended = the_lab.mend(state / "lab", target)
     say_json({"mended": mended}) if as_json else click.echo(f"mended: {', '.join(mended) or 'nothing was broken'}")
+
+
+for group in (vault_commands.backups, vault_commands.vault, vault_commands.retention):
+    main.add_command(group)
 
 
 def _show(status_: Any, *, as_json: bool) -> None:

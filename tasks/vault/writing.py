@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tasks.clients.blobs import BlobStore
-from tasks.core.backup import Taken
+from tasks.core.backup import Recovery, Taken
 from tasks.core.errors import ConfigError, PermanentError
 from tasks.core.manifest import Manifest, Part, new_id, stored_path
 from tasks.vault.layout import MANIFEST, RECOVERY, patiently
@@ -19,9 +19,6 @@ from tasks.vault.recovery import recovery_page
 from tasks.vault.streams import Incoming, Recipe
 
 _OFTEN = 1.0
-
-RecoveryText = Callable[[Taken, tuple[str, ...]], str]
-"""A kind's `recovery`: from what it took and the names of the parts to its text for RECOVERY.md."""
 
 
 class Progress(NamedTuple):
@@ -105,7 +102,7 @@ class Backup:
         """Tell how many bytes of the source are read, and of how many, where that is known."""
         self._meter.tell(done, total)
 
-    def commit(self, taken: Taken, recovery: RecoveryText | None = None) -> Manifest:
+    def commit(self, taken: Taken, recovery: Recovery | None = None) -> Manifest:
         """Make it exist: see that every part is there in its size, then write RECOVERY.md, and the manifest last.
 
         Args:

@@ -1,0 +1,227 @@
+"""The commands about backups, vaults and retention. Each imports what it needs when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deployments.console import Exit, fail, say_json, told
+from deployments.options import example, json_option
+
+_COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+_SPANS = ("within", "within-hourly", "within-daily", "within-weekly", "within-monthly", "within-yearly")
+
+
+def _vault_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        json_option,
+        click.option("--endpoint", envvar="WATCHKEEPER_VAULT_ENDPOINT", help="The S3 endpoint where it is not AWS."),
+        click.option(
+            "--vault",
+            "url",
+            required=True,
+            envvar="WATCHKEEPER_VAULT",
+            help="A folder, or s3://bucket/prefix with the environment's credentials.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _open(url: str, endpoint: str | None) -> Any:
+    from tasks.clients.blobs import open_store
+    from tasks.vault.vault import Vault
+
+    return Vault(url, open_store(url, endpoint=endpoint))
+
+
+@click.group(epilog=example("watchkeeper backups list --vault /backups", "watchkeeper backups show shop/database/ID"))
+def backups() -> None:
+    """What lies in a vault: list it, look at a backup, keep one."""
+
+
+@backups.command("list", epilog=example("watchkeeper backups list shop database --vault s3://shop-backups/vault"))
+@click.argument("platform", required=False, default="")
+@click.argument("system", required=False, default="")
+@_vault_options
+def backups_list(platform: str, system: str, *, url: str, endpoint: str | None, as_json: bool) -> None:
+    """List backups, newest first, by their names alone; nothing is read."""
+    with told(as_json=as_json):
+        found = _open(url, endpoint).entries(platform, system)[::-1]
+    if as_json:
+        say_json([{**entry._asdict(), "folder": entry.folder, "time": entry.time.isoformat()} for entry in found])
+        return
+    for entry in found:
+        notes = " ".join(
+            note for note in ("" if entry.state == "complete" else entry.state, "pinned" * entry.pinned) if note
+        )
+        click.echo(f"{entry.folder:<60} {entry.time:%Y-%m-%d %H:%M} {entry.stored_bytes:>15,} B  {notes}".rstrip())
+    if not found:
+        click.echo("there are no backups")
+
+
+@backups.command("show", epilog=example("watchkeeper backups show shop/database/20261125T020000Z-9f31c07a --json"))
+@click.argument("backup")
+@_vault_options
+def backups_show(backup: str, *, url: str, endpoint: str | None, as_json: bool) -> None:
+    """Show a backup's manifest. BACKUP is platform/system/id."""
+    with told(as_json=as_json):
+        vault = _open(url, endpoint)
+        manifest, pin = vault.get(backup), vault.pin_of(backup)
+    if as_json:
+        pinned = None if pin is None else {**pin._asdict(), "at": pin.at.isoformat()}
+        say_json({**manifest.model_dump(mode="json"), "pin": pinned})
+        return
+    for label, value in (
+        ("shows", f"{manifest.consistent_as_of:%Y-%m-%d %H:%M:%S %Z}"),
+        ("taken by", f"{manifest.method} copy of {manifest.kind} {manifest.server_version}".rstrip()),
+        ("restore point", manifest.restore_point),
+        ("encrypted for", ", ".join(manifest.recipients) or "nobody: it is not encrypted"),
+        ("pinned", "" if pin is None else f"by {pin.by}: {pin.why}"),
+        *(("not in it", warning) for warning in manifest.warnings),
+    ):
+        if value:
+            click.echo(f"{label:<14} {value}")
+    for part in manifest.parts:
+        click.echo(f"  {part.name:<50} {part.plain_bytes:>15,} B  stored {part.stored_bytes:>15,} B")
+
+
+@backups.command("pin", epilog=example("watchkeeper backups pin shop/database/ID --why 'before the migration'"))
+@click.argument("backup")
+@click.option("--why", default="", help="Why it must be kept.")
+@click.option("--by", default=getpass.getuser, show_default="your login", help="Who says so.")
+@click.option("--off", is_flag=True, help="Let retention decide again.")
+@_vault_options
+def backups_pin(backup: str, *, why: str, by: str, off: bool, url: str, endpoint: str | None, as_json: bool) -> None:
+    """Keep a backup whatever retention says. BACKUP is platform/system/id."""
+    with told(as_json=as_json):
+        vault = _open(url, endpoint)
+        vault.unpin(backup) if off else vault.pin(backup, by=by, why=why)
+    if as_json:
+        say_json({"backup": backup, "pinned": not off})
+    else:
+        click.echo(f"{backup} is {'not pinned any more' if off else 'pinned'}")
+
+
+@click.group(epilog=example("watchkeeper vault check --vault /backups --read-data 10", "watchkeeper vault key"))
+def vault() -> None:
+    """Where backups live: whether it is sound, and the keys to it."""
+
+
+@vault.command("check", epilog=example("watchkeeper vault check shop --vault /backups --read-data 100"))
+@click.argument("platform", required=False, default="")
+@click.option("--read-data", type=click.FloatRange(0, 100), default=0.0, help="Per cent of the parts to read and hash.")
+@_vault_options
+def vault_check(platform: str, *, read_data: float, url: str, endpoint: str | None, as_json: bool) -> None:
+    """Hold a vault against its manifests, both ways. No key is needed.
+
+    Exit code 1 where a backup that counts cannot be read; what only takes room is told, and is no failure.
+    """
+    import secrets
+
+    from tasks.vault.checking import check
+
+    with told(as_json=as_json):
+        seen = check(_open(url, endpoint), platform=platform, read_data=read_data, choose=secrets.randbelow)
+    if as_json:
+        flaws = [flaw._asdict() for flaw in seen.flaws]
+        say_json({"backups": seen.backups, "bytes_read": seen.bytes_read, "flaws": flaws})
+    else:
+        for flaw in seen.flaws:
+            click.secho(f"{flaw.folder}: {flaw.what}", fg="red" if flaw.lost else "yellow")
+        click.echo(f"{seen.backups} backups, {seen.bytes_read:,} B read, {len(seen.flaws)} flaws")
+    raise click.exceptions.Exit(Exit.FINDINGS if any(flaw.lost for flaw in seen.flaws) else Exit.FINE)
+
+
+@vault.command("key", epilog=example("watchkeeper vault key --output shop.identity"))
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A new file for the key."
+)
+@json_option
+def vault_key(output: Path, *, as_json: bool) -> None:
+    """Make an age key pair: the identity goes into a file that only you can read, the recipient is printed.
+
+    The identity restores every backup made for its recipient, and nothing else can. Keep it in two places, none of
+    them a vault or a machine that takes backups: a password manager, and paper in a safe.
+    """
+    import os
+
+    from tasks.vault.keys import new_key
+
+    pair = new_key()
+    try:
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        fail(f"{output}: {error.strerror}", as_json=as_json)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f"# public key: {pair.recipient}\n{pair.identity}\n")
+    if as_json:
+        say_json({"recipient": pair.recipient, "identity_file": str(output)})
+        return
+    click.echo(pair.recipient)
+    click.secho(f"the identity is in {output}: keep it in two places that are not the vault, then remove it", err=True)
+
+
+@click.group(epilog=example("watchkeeper retention plan --keep-daily 7 --backups backups.json"))
+def retention() -> None:
+    """What is kept and what is removed, and why."""
+
+
+def _keep_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name in reversed(_SPANS):
+        what = "All" if name == "within" else f"The newest of each {name.removeprefix('within-')} period"
+        command = click.option(f"--keep-{name}", metavar="SPAN", help=f"{what} within 1y5m7d2h of the newest.")(command)
+    for name in reversed(_COUNTS):
+        what = "So many of the newest" if name == "last" else f"The newest of each of so many {name} periods"
+        command = click.option(f"--keep-{name}", metavar="N", help=f"{what}, or unlimited.")(command)
+    return command
+
+
+@retention.command(
+    "plan",
+    epilog=example(
+        "watchkeeper retention plan --keep-last 3 --keep-daily 7 --keep-weekly unlimited --backups backups.json",
+        "watchkeeper retention plan --keep-within 1y5m7d2h --keep-tag foo,bar --backups b.json --json",
+    ),
+)
+@_keep_options
+@click.option("--keep-tag", "tags", multiple=True, metavar="TAG,...", help="All with every one of these; repeatable.")
+@click.option("--timezone", metavar="ZONE", help="In which days and weeks are; each backup's own offset without it.")
+@click.option(
+    "--backups", "path", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON list of backups."
+)
+@json_option
+def retention_plan(
+    path: Path, *, tags: tuple[str, ...], timezone: str | None, as_json: bool, **keep: str | None
+) -> None:
+    """Say what a policy keeps and removes of a list of backups, with the reasons. Nothing is removed.
+
+    The list has `id` and `time` of each, and may have `group`, `tags`, `complete`, `verified`, `pinned`,
+    `locked_until`, `held` and `parents`. The options are those of restic.
+    """
+    from datetime import UTC, datetime
+
+    from deployments import retention as plans
+    from tasks.core.retention import plan
+
+    with told(as_json=as_json):
+        rules = plans.policy({name.removeprefix("keep_"): value for name, value in keep.items()}, tags)
+        zone = plans.zone(timezone)
+        made = plan(plans.read_backups(path), rules, now=datetime.now(UTC), zone=zone)
+    if as_json:
+        say_json(plans.as_dict(made))
+        return
+    for word, color, decisions in (("keep", "green", made.keep), ("remove", "red", made.remove)):
+        for one in decisions:
+            click.echo(f"{click.style(f'{word:<7}', fg=color)} {one.id:<40} {'; '.join(one.reasons)}")
+    click.echo(f"{len(made.keep)} are kept, {len(made.remove)} removed")
+    for group, share in made.beyond.items():
+        click.secho(
+            f"{share:.0%} of {group or 'all'} would go: more than may go without a person's approval",
+            fg="yellow",
+            err=True,
+        )

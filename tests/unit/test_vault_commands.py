@@ -1,0 +1,125 @@
+"""The commands about backups, vaults and retention, as a person calls them."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from deployments.cli import main
+from tasks.clients.blobs import FolderStore, MemoryStore
+from tasks.vault.keys import Identity
+from tests.unit.test_vault import take, vault_on
+
+DAYS = [{"id": f"b{n}", "time": f"2026-11-{25 - n}T02:00:00Z"} for n in range(10)]
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def plan(tmp_path, listed, *options):
+    path = tmp_path / "backups.json"
+    path.write_text(listed if isinstance(listed, str) else json.dumps(listed))
+    return call("retention", "plan", *options, "--backups", path, "--json")
+
+
+@pytest.fixture
+def vault(tmp_path):
+    return vault_on(FolderStore(tmp_path / "vault"))
+
+
+def test_a_plan_says_what_is_kept_and_what_goes_with_reasons(tmp_path):
+    answer = json.loads(plan(tmp_path, DAYS, "--keep-last", "2").stdout)
+    assert answer["keep"][0] == {"id": "b0", "reasons": ["last backup", "newest complete backup"]}
+    assert [one["id"] for one in answer["keep"]] == ["b0", "b1"]
+    assert answer["remove"][0] == {"id": "b2", "reasons": ["no rule keeps it"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        (("--keep-daily", "unlimited"), 10),
+        (("--keep-within", "3d1h"), 4),
+        (("--keep-within-daily", "2d1h", "--keep-weekly", "1"), 3),
+        (("--keep-tag", "foo,bar", "--keep-last", "1"), 3),
+        (("--keep-last", "1", "--timezone", "Asia/Kolkata"), 1),
+    ],
+)
+def test_the_options_are_those_that_people_know(tmp_path, options, number):
+    tagged = [*DAYS[:8], *({**one, "tags": ["foo", "bar", "x"]} for one in DAYS[8:])]
+    assert len(json.loads(plan(tmp_path, tagged, *options).stdout)["keep"]) == number
+
+
+@pytest.mark.parametrize(
+    ("listed", "options", "words"),
+    [
+        ("[", ("--keep-last", "1"), "is no JSON"),
+        ("{}", ("--keep-last", "1"), "holds no list"),
+        ([{"id": "a"}], ("--keep-last", "1"), "entry 0: time: is required"),
+        ([DAYS[0], {"id": "a", "time": "2026-11-25T02:00:00"}], ("--keep-last", "1"), "entry 1: time: needs an offset"),
+        ([DAYS[0], 7], ("--keep-last", "1"), "entry 1: must be an object"),
+        ([DAYS[0], DAYS[0]], ("--keep-last", "1"), "two backups are called 'b0'"),
+        (DAYS, (), "empty retention policy"),
+        (DAYS, ("--keep-daily", "-3"), "--keep-daily: '-3' is no number"),
+        (DAYS, ("--keep-within-daily", "soon"), "--keep-within-daily: 'soon' is no span"),
+        (DAYS, ("--keep-last", "1", "--timezone", "Mars/Base"), "'Mars/Base' is no time zone"),
+    ],
+)
+def test_what_is_wrong_is_named_by_file_entry_and_field(tmp_path, listed, options, words):
+    result = plan(tmp_path, listed, *options)
+    assert result.exit_code == 2
+    assert words in json.loads(result.stdout)["error"]
+
+
+def test_a_list_that_is_not_there_is_named(tmp_path):
+    result = call("retention", "plan", "--keep-last", "1", "--backups", tmp_path / "none.json")
+    assert result.exit_code == 2
+    assert "none.json: No such file" in result.stderr
+
+
+def test_backups_are_listed_shown_and_pinned(tmp_path, vault):
+    manifest = take(vault)
+    place = ("--vault", tmp_path / "vault")
+    (listed,) = json.loads(call("backups", "list", *place, "--json").stdout)
+    assert (listed["folder"], listed["state"], listed["pinned"]) == (manifest.folder, "complete", False)
+    assert call("backups", "pin", manifest.folder, "--why", "a test", "--by", "kim", *place).exit_code == 0
+    shown = json.loads(call("backups", "show", manifest.folder, *place, "--json").stdout)
+    assert shown["pin"]["why"] == "a test"
+    assert shown["checksum"] == manifest.checksum
+    assert "by kim: a test" in call("backups", "show", manifest.folder, *place).stdout
+    assert call("backups", "pin", manifest.folder, "--off", *place).exit_code == 0
+    assert "pinned" not in call("backups", "list", "shop", *place).stdout
+    assert call("backups", "show", "shop/database/none", *place).exit_code == 2
+
+
+def test_a_check_tells_loss_by_its_exit_code(tmp_path, vault):
+    manifest = take(vault)
+    place = ("--vault", tmp_path / "vault", "--read-data", "100")
+    assert call("vault", "check", *place).exit_code == 0
+    part = tmp_path / "vault" / manifest.folder / manifest.parts[0].path
+    part.write_bytes(part.read_bytes()[:-1] + b"\0")
+    result = call("vault", "check", *place, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["flaws"][0]["lost"]
+
+
+def test_a_key_is_written_for_its_owner_alone_and_never_over_another(tmp_path):
+    path = tmp_path / "identity"
+    result = call("vault", "key", "--output", path, "--json")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    Identity(path.read_text())
+    assert "AGE-SECRET-KEY" not in result.output
+    assert json.loads(result.stdout)["recipient"] in path.read_text()
+    assert call("vault", "key", "--output", path).exit_code == 2
+
+
+def test_ten_thousand_backups_are_listed_from_names_alone():
+    store = MemoryStore()
+    for n in range(10_000):
+        begun = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n)
+        store.put(f"shop/database/{begun:%Y%m%dT%H%M%SZ}-{n:08x}/manifest.json", b"not read")
+    entries = vault_on(store).entries()
+    assert len(entries) == 10_000
+    assert entries[0].time < entries[-1].time
