@@ -223,6 +223,9 @@ class Spec(SystemSpec):
 
     kind: Literal["redis"]
     url: SecretReference = Field(description="Where `redis://[user:password@]host:port/db` is to be found.")
+    backup_url: SecretReference | None = Field(
+        None, description="The same for the user of `grant-backup.acl`, who reads every key; `url` by default."
+    )
     survey: Survey | None = Field(None, description="Which keys are looked at for their number, expiry and size.")
     registry: Registry | None = Field(None, description="The platform's service registry, where this server holds it.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
