@@ -116,6 +116,9 @@ class Spec(SystemSpec):
 
     kind: Literal["mongodb"]
     uri: SecretReference = Field(description="Where `mongodb://[user:password@]host:port/[database]` is to be found.")
+    backup_uri: SecretReference | None = Field(
+        None, description="The same for the user of `grant-backup.js`, who reads every document; `uri` by default."
+    )
     database: str | None = Field(None, description="The database whose size is measured; the uri's own by default.")
     unused_after: Duration = Field(
         timedelta(days=7), description="Only an index that was not used for at least this long counts as unused."
