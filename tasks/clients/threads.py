@@ -3,19 +3,70 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import queue
 import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_LINGER_SECONDS = 5.0
+
+
+class _Worker:
+    """A daemon thread that does one job after the other; one that is stuck is never given another."""
+
+    idle: list[_Worker] = []  # noqa: RUF012 - of the class, on purpose: whoever has nothing to do
+    lock = threading.Lock()
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="watchkeeper-blocking-call", daemon=True).start()
+
+    @classmethod
+    def take(cls) -> _Worker:
+        """Return one that has nothing to do, or a new one: to start a thread holds up the loop for milliseconds."""
+        with cls.lock:
+            if cls.idle:
+                return cls.idle.pop()
+        return cls()
+
+    @classmethod
+    def forget(cls) -> None:
+        """Begin anew in a forked child, where no thread of the parent runs."""
+        cls.lock = threading.Lock()
+        cls.idle = []
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Have a job done; it must not raise."""
+        self._jobs.put(job)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=_LINGER_SECONDS)
+            except queue.Empty:
+                with self.lock:
+                    if self in self.idle:
+                        self.idle.remove(self)
+                        return
+                continue
+            job()
+            del job
+            with self.lock:
+                self.idle.append(self)
+
+
+os.register_at_fork(after_in_child=_Worker.forget)
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call in a daemon thread and await it.
 
     Unlike `asyncio.to_thread`, a cancelled wait leaves the thread behind without holding up the end of the loop or of
-    the process: a stuck name look-up cannot be interrupted in any other way.
+    the process: a stuck name look-up cannot be interrupted in any other way. There is no bound, as a stuck call must
+    not keep others from being made; whoever calls bounds how much is done at a time.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -40,5 +91,5 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
         except RuntimeError:
             return  # the loop has ended; nobody waits any more
 
-    threading.Thread(target=run, name=f"watchkeeper-{function.__name__}", daemon=True).start()
+    _Worker.take().do(run)
     return await future
