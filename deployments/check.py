@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from tasks.core.report import Report, SystemReport
+from tasks.core.report import HEALTH_CHECK, Report, SystemReport
 from tasks.core.settings import Settings
 from tasks.inspections import Inspection
 from tasks.systems.checking import check_system, load_drivers
 
-FLOW = "health-check"
+FLOW = HEALTH_CHECK
 _HEAVY = (frozenset({"mongodb", "postgres", "s3"}), frozenset({"kubernetes"}))
 _HEAD_START = 1.0
 

@@ -32,9 +32,8 @@ def _newest(settings: Settings) -> Iterator[Newest]:
 
 
 def _report(name: str, settings: Settings) -> Report | None:
-    environment = "production" if settings.lab is None else "lab"
     try:
-        found = Past(report_store(settings), name, environment, ZoneInfo("UTC")).newest(1)
+        found = Past(report_store(settings), name, settings.environment, ZoneInfo("UTC")).newest(1)
     except WatchkeeperError as error:
         log.warning("the reports of %s cannot be read: %s", name, error)
         return None

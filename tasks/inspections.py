@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tasks import platforms
-from tasks.clients.blobs import open_store
+from tasks.clients.blobs import BlobStore, open_store
 from tasks.clients.network import own_trouble
 from tasks.clients.report_store import Earlier, ReportStore
 from tasks.clients.silence_store import SilenceStore
@@ -75,7 +75,7 @@ class Inspection:
     @property
     def environment(self) -> str:
         """`lab` where the embedded lab is looked at."""
-        return "production" if self.settings.lab is None else "lab"
+        return self.settings.environment
 
     def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:
         """Remember what is to be told of Watchkeeper itself."""
@@ -133,9 +133,14 @@ class Inspection:
 
 
 def silence_store(settings: Settings) -> SilenceStore:
-    """Open the store of acknowledgements and snoozes: beside the reports where the settings name a place for them."""
-    where = f"{settings.reports.rstrip('/')}/silences" if settings.reports else settings.state / "silences"
-    return SilenceStore(open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle))
+    """Open the store of acknowledgements and snoozes."""
+    return SilenceStore(store_beside_reports(settings, "silences"))
+
+
+def store_beside_reports(settings: Settings, name: str) -> BlobStore:
+    """Open a store of another thing: beside the reports where the settings name a place, else in the state folder."""
+    where = f"{settings.reports.rstrip('/')}/{name}" if settings.reports else settings.state / name
+    return open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle)
 
 
 def report_store(settings: Settings) -> ReportStore:

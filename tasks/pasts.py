@@ -15,11 +15,11 @@ from tasks.core.digest import Digest
 from tasks.core.errors import WatchkeeperError
 from tasks.core.history import Day, fold
 from tasks.core.model import Model
-from tasks.core.report import Report
+from tasks.core.report import HEALTH_CHECK, Report
 
 log = logging.getLogger(__name__)
 
-CHECK = "health-check"
+CHECK = HEALTH_CHECK
 _BEFORE, _LOOK_BACK = 10, 50
 _LONGEST_RUN = timedelta(hours=1)
 

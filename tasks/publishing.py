@@ -22,7 +22,7 @@ from prefect.states import Completed, Failed
 
 from tasks import faces, platforms, status
 from tasks.checks import slot
-from tasks.clients.blobs import BlobStore, MemoryStore, open_store
+from tasks.clients.blobs import MemoryStore
 from tasks.clients.outbox import Attachment, Delivery, Message, Outbox, Parcel
 from tasks.clients.slack import Bot, Messenger, Webhook
 from tasks.core.digest import Evening
@@ -32,7 +32,7 @@ from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.days import Closing
-from tasks.inspections import Inspection, report_store
+from tasks.inspections import Inspection, report_store, store_beside_reports
 from tasks.reports import charts, markdown, slack, wording
 
 AnyFaces = TypeVar("AnyFaces", bound=faces.Faces)
@@ -205,7 +205,7 @@ async def flush_outbox() -> State[Any]:
     messenger = open_messenger(settings, access)
     if messenger is None:
         return Completed(name="Skipped", message="Slack is not set up: WATCHKEEPER_SLACK_TOKEN names no token")
-    outbox = Outbox(outbox_store(settings), now=access.now)
+    outbox = Outbox(store_beside_reports(settings, "outbox"), now=access.now)
     return _state_of(await asyncio.to_thread(outbox.flush, messenger))
 
 
@@ -226,16 +226,10 @@ def open_messenger(settings: Settings, access: Access) -> Messenger | None:
     return None
 
 
-def outbox_store(settings: Settings) -> BlobStore:
-    """Open the outbox: beside the reports where the settings name a place, else in the state folder."""
-    where = f"{settings.reports.rstrip('/')}/outbox" if settings.reports else settings.state / "outbox"
-    return open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle)
-
-
 def _deliver(inspection: Inspection, parcel: Parcel, messenger: Messenger) -> Delivery:
     """Tell through the outbox; where that cannot be written, tell at once and without a net."""
     now = inspection.access.now
-    outbox = Outbox(outbox_store(inspection.settings), now=now)
+    outbox = Outbox(store_beside_reports(inspection.settings, "outbox"), now=now)
     try:
         outbox.put(parcel)
     except WatchkeeperError as error:

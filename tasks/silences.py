@@ -8,13 +8,14 @@ from typing import Literal
 
 from tasks import platforms
 from tasks.core.errors import ConfigError
+from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report
 from tasks.core.settings import Settings
 from tasks.core.silences import Silence
 from tasks.core.units import format_duration
 from tasks.inspections import report_store, silence_store
+from tasks.pasts import Past
 
-FLOW = "health-check"
 LONGEST = timedelta(days=30)
 """What is to be silent for longer is a change of the spec's limits."""
 
@@ -68,7 +69,7 @@ def silence(
         until=now + lasting,
     )
     if kind == "acknowledged":
-        given = _with_outcomes(given, _last_report(spec.platform, settings))
+        given = _with_outcomes(given, _last_report(spec, settings))
     elif not any(given.is_about(name) for name in spec.systems):
         hint = f"there are {', '.join(spec.systems)}"
         raise ConfigError(f"{platform} has no system that {pattern!r} fits", hint=hint)
@@ -104,10 +105,9 @@ def end(platform: str, which: str, settings: Settings) -> list[Silence]:
     return meant
 
 
-def _last_report(platform: str, settings: Settings) -> Report | None:
-    environment = "production" if settings.lab is None else "lab"
-    newest = report_store(settings).newest(platform, FLOW)
-    return newest[0] if newest and newest[0].environment == environment else None
+def _last_report(spec: PlatformSpec, settings: Settings) -> Report | None:
+    kept = Past(report_store(settings), spec.platform, settings.environment, spec.zone).newest(1).reports
+    return kept[0] if kept else None
 
 
 def _with_outcomes(given: Silence, report: Report | None) -> Silence:

@@ -22,7 +22,7 @@ Write = Callable[[str, bytes], str]
 
 def standing_of(platform: PlatformSpec, settings: Settings, now: datetime) -> Standing:
     """Tell how a platform stands; a store that cannot be read is told, and never green."""
-    environment = _environment(settings)
+    environment = settings.environment
     try:
         past = Past(report_store(settings), platform.platform, environment, platform.zone)
         days = past.days(now.astimezone(platform.zone).date(), SHOWN_DAYS)
@@ -84,11 +84,7 @@ def write_beside(settings: Settings, platform: PlatformSpec, now: datetime) -> s
 
 
 def _memory(name: str, settings: Settings) -> str:
-    return f"{name}-{_environment(settings)}.json"
-
-
-def _environment(settings: Settings) -> str:
-    return "production" if settings.lab is None else "lab"
+    return f"{name}-{settings.environment}.json"
 
 
 def _write(standing: Standing, write: Write, *, inside: bool) -> str:

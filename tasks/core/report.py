@@ -15,6 +15,9 @@ from tasks.core.model import Model
 from tasks.core.platform import PlatformSpec
 from tasks.core.results import Finding, Measurement, Outcome
 
+HEALTH_CHECK = "health-check"
+"""The flow whose reports are kept, compared and summed up."""
+
 
 class Verdict(StrEnum):
     """What a whole report says, worst first."""

@@ -39,3 +39,8 @@ class Settings(BaseSettings):
     slack_channel: str | None = Field(
         None, description="Where a report is told when its platform's spec is unreadable."
     )
+
+    @property
+    def environment(self) -> str:
+        """`lab` where the embedded lab is meant, else `production`; reports of the two are never compared."""
+        return "production" if self.lab is None else "lab"

@@ -116,9 +116,7 @@ def is_flapping(track: str, *, was: bool) -> bool:
 def _note(finding: Finding, seen: Sequence[Finding]) -> str:
     """Say in how many of the looks it was a problem, where they differ."""
     bad = [one for one in seen if one.outcome.is_problem]
-    if not bad or len(bad) == len(seen) == len([one for one in seen if one.outcome is finding.outcome]):
-        return finding.note
-    if finding.outcome.is_problem and len(bad) == len(seen):
+    if len(bad) in (0, len(seen)):
         return finding.note
     worst = min(bad, key=lambda one: one.outcome.rank)
     what = f"{worst.outcome.value} in {len(bad)} of {len(seen)} looks"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import shutil
-import subprocess
 import urllib.request
 from pathlib import Path
 
-from deployments.lab.servers import HOST, Server, made_once
-from tasks.core.errors import NotOffered
+from deployments.lab.servers import HOST, Server, debian, made_once
 
 _PACKAGE = "prometheus"
+_UNPACK = functools.partial(debian.unpack, packages=[_PACKAGE], what="Prometheus", program="it")
 _CONFIG = """\
 global: {{evaluation_interval: 1s}}
 rule_files: ["{folder}/*.rules.yaml"]
@@ -46,23 +45,7 @@ def program(name: str) -> Path:
         NotOffered: It is not on PATH, and there is no apt or it does not reach its archive.
     """
     found = shutil.which(name)
-    return Path(found) if found else made_once(_PACKAGE, _unpack) / "usr" / "bin" / name
-
-
-def _unpack(folder: Path) -> None:
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise NotOffered("Prometheus could not be had: it is not on PATH and there is no apt")
-    try:
-        _run(["apt-get", "download", _PACKAGE], folder)
-        package = next(folder.glob("*.deb"))
-        _run(["dpkg", "-x", str(package), "."], folder)
-        package.unlink()
-    except (subprocess.SubprocessError, StopIteration, OSError) as error:
-        raise NotOffered("Prometheus could not be had: apt did not bring it", hint="run apt-get update") from error
-
-
-def _run(command: list[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own
+    return Path(found) if found else made_once(_PACKAGE, _UNPACK) / "usr" / "bin" / name
 
 
 def _ready(address: str) -> None:

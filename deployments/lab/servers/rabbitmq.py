@@ -7,17 +7,15 @@ import contextlib
 import functools
 import json
 import secrets
-import shutil
 import socket
-import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from deployments.lab.servers import HOST, Server, free_ports, made_once
-from tasks.core.errors import Garbled, NotOffered
+from deployments.lab.servers import HOST, Server, debian, free_ports, made_once
+from tasks.core.errors import Garbled
 
 ADMIN, NODE = "lab", f"rabbit@{HOST}"
 _ERLANG = (
@@ -25,6 +23,9 @@ _ERLANG = (
     *("runtime-tools", "snmp", "ssl", "syntax-tools", "tftp", "tools", "xmerl"),
 )
 _PACKAGES = ("rabbitmq-server", *(f"erlang-{part}" for part in _ERLANG))
+_UNPACK = functools.partial(
+    debian.unpack, packages=_PACKAGES, what="RabbitMQ", program="rabbitmq-server", absent="is not installed"
+)
 # Erlang's own terms: for rabbitmq.conf it would first read the schema of every plugin, which takes seconds.
 # Figures are gathered as often as the finest retention asks, which is every five seconds by default.
 _CONFIG = """\
@@ -91,25 +92,7 @@ def fetch() -> Path:
     Raises:
         NotOffered: There is no apt, or it does not reach its archive.
     """
-    return made_once("rabbitmq-server", _unpack)
-
-
-def _unpack(folder: Path) -> None:
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise NotOffered("RabbitMQ could not be had: rabbitmq-server is not installed and there is no apt")
-    try:
-        _run(["apt-get", "download", *_PACKAGES], folder)
-        for package in folder.glob("*.deb"):
-            _run(["dpkg", "-x", str(package), "."], folder)
-            package.unlink()
-    except (subprocess.SubprocessError, OSError) as error:
-        raise NotOffered(
-            "RabbitMQ could not be had: apt did not bring rabbitmq-server", hint="run apt-get update"
-        ) from error
-
-
-def _run(command: list[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own
+    return made_once("rabbitmq-server", _UNPACK)
 
 
 def _brokers(root: Path) -> Iterator[Path]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import shutil
-import subprocess
 import urllib.request
 from pathlib import Path
 
-from deployments.lab.servers import HOST, Server, made_once
-from tasks.core.errors import NotOffered
+from deployments.lab.servers import HOST, Server, debian, made_once
 
 _NAMES = ("victoria-metrics", "victoria-metrics-prod")
 _PACKAGE = "victoria-metrics"
+_UNPACK = functools.partial(debian.unpack, packages=[_PACKAGE], what="Prometheus", program=_PACKAGE)
 
 
 def server(folder: Path, port: int, name: str = "prometheus") -> Server:
@@ -54,25 +53,7 @@ def fetch() -> Path:
     Raises:
         NotOffered: There is no apt, or it does not reach its archive.
     """
-    return made_once(_PACKAGE, _unpack) / "usr" / "bin" / _PACKAGE
-
-
-def _unpack(folder: Path) -> None:
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise NotOffered("Prometheus could not be had: victoria-metrics is not on PATH and there is no apt")
-    try:
-        _run(["apt-get", "download", _PACKAGE], folder)
-        package = next(folder.glob("*.deb"))
-        _run(["dpkg", "-x", str(package), "."], folder)
-        package.unlink()
-    except (subprocess.SubprocessError, StopIteration, OSError) as error:
-        raise NotOffered(
-            "Prometheus could not be had: apt did not bring victoria-metrics", hint="run apt-get update"
-        ) from error
-
-
-def _run(command: list[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own
+    return made_once(_PACKAGE, _UNPACK) / "usr" / "bin" / _PACKAGE
 
 
 def _healthy(address: str) -> None:

@@ -160,13 +160,7 @@ def _from_comparison(session: _Session, missing: list[Entry], compared: int, *, 
     yield session.read("replication_lag", lag, note=f"{missing[0].key}; {seen}" if missing else seen)
     yield session.read("unreplicated", len(missing), note=f"{named}; {seen}" if missing else seen)
     if cut:
-        yield Gap(
-            outcome=Outcome.NOT_CHECKED,
-            name="replication_lag",
-            subject=f"beyond {compared:,} objects",
-            reason="the listing was cut to end in time",
-            hint="raise pages and timeout, or name a prefix",
-        )
+        yield _cut("replication_lag", f"beyond {compared:,} objects")
 
 
 def _from_listing(session: _Session, listing: Listing) -> Iterator[Reading]:
@@ -180,13 +174,17 @@ def _from_listing(session: _Session, listing: Listing) -> Iterator[Reading]:
         yield session.read("largest_object", listing.largest[0][0], note="; ".join(filter(None, [named, note])))
     yield from _ages(session, listing)
     if listing.cut:
-        yield Gap(
-            outcome=Outcome.NOT_CHECKED,
-            name="objects",
-            subject=f"beyond the first {listing.objects:,}",
-            reason="the listing was cut to end in time",
-            hint="raise pages and timeout, or name a prefix",
-        )
+        yield _cut("objects", f"beyond the first {listing.objects:,}")
+
+
+def _cut(name: str, subject: str) -> Gap:
+    return Gap(
+        outcome=Outcome.NOT_CHECKED,
+        name=name,
+        subject=subject,
+        reason="the listing was cut to end in time",
+        hint="raise pages and timeout, or name a prefix",
+    )
 
 
 def _ages(session: _Session, listing: Listing) -> Iterator[Reading]:
