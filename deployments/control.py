@@ -26,13 +26,18 @@ def short_path(path: Path) -> Iterator[str]:
 
 
 def listen(path: Path) -> socket.socket:
-    """Listen at a path, in place of whoever listened there before; only this user may connect."""
-    path.unlink(missing_ok=True)
+    """Listen at a path, in place of whoever listened there before; only this user may connect.
+
+    The path is there only once it is listened to: who sees it may connect.
+    """
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX)
-    with short_path(path) as short:
+    with short_path(fresh) as short:
         server.bind(short)
-    path.chmod(0o600)
+    fresh.chmod(0o600)
     server.listen(16)
+    fresh.replace(path)
     return server
 
 

@@ -48,6 +48,7 @@ def test_every_deployment_is_there_and_belongs_to_the_one_pool(api):
 @pytest.mark.parametrize("platform", platform_names())
 async def test_the_scheduler_has_put_the_next_morning_checks_on_the_calendar(api, platform):
     wanted = {
+        "flows": {"name": {"any_": ["health-check"]}},
         "deployments": {"name": {"any_": [platform]}},
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
         "sort": "EXPECTED_START_TIME_ASC",
