@@ -83,7 +83,7 @@ def launch(folder: Path, processes: Iterable[Process], *, progress: Callable[[st
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    if is_up(folder):
+    if _stays_up(folder):
         raise ConfigError(f"something is up in {folder} already", hint="end it first")
     sweep_stale(folder)
     mark = secrets.token_hex(16)
@@ -136,6 +136,19 @@ def is_up(folder: Path) -> bool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+    return False
+
+
+def _stays_up(folder: Path, patience: float = 5) -> bool:
+    """Tell whether a supervisor lives in the folder, once one that was killed has let go of the lock."""
+    deadline = time.monotonic() + patience
+    while is_up(folder):
+        with contextlib.suppress(Unreachable):
+            status(folder)
+            return True
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.03)
     return False
 
 
