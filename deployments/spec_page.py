@@ -12,9 +12,11 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from tasks.core.limits import REACHABLE, Limit, Measure, Tier
 from tasks.core.platform import Contact, Evening, PlatformSpec, Recovery, Severity, Slack
+from tasks.core.retention import Policy
 from tasks.core.steadiness import Confirm
 from tasks.core.system import SystemSpec
 from tasks.core.units import Unit, write_quantity
+from tasks.core.vaults import DeleteKeys, Encryption, FolderVault, S3Vault
 from tasks.core.windows import Window
 from tasks.systems import Kind, kinds
 
@@ -71,6 +73,7 @@ meant.
 """
 
 
+_VAULTS = (FolderVault, S3Vault, DeleteKeys, Policy, Encryption)
 _JSON_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no"}
 
 
@@ -98,7 +101,7 @@ def spec_page() -> str:
 def _platform() -> Iterator[str]:
     yield "## The platform\n"
     yield from _fields(PlatformSpec)
-    for model in (Slack, Contact, Severity, Recovery, Confirm, Window, Evening):
+    for model in (Slack, Contact, Severity, Recovery, Confirm, Window, Evening, *_VAULTS):
         yield f"### {model.__name__}\n"
         yield from _fields(model)
 

@@ -15,21 +15,31 @@ class MemorySink:
 
     Attributes:
         parts: The bytes of every part that ended well, by name.
+        open_parts: The names of those that are not to be encrypted.
         done: How many bytes of the source were read, as told last.
     """
 
     def __init__(self, *, fails_after: int | None = None) -> None:
         self.parts: dict[str, bytes] = {}
+        self.open_parts: set[str] = set()
         self.done = 0
         self._open: set[str] = set()
         self._left = fails_after
 
     @contextmanager
-    def part(self, name: str, *, compress: bool = True) -> Iterator[MemorySink._Writer]:  # noqa: ARG002
+    def part(
+        self,
+        name: str,
+        *,
+        compress: bool = True,  # noqa: ARG002
+        encrypt: bool = True,
+    ) -> Iterator[MemorySink._Writer]:
         assert name not in self.parts | dict.fromkeys(self._open), f"{name} is written twice"
         assert not name.startswith("/")
         assert ".." not in name.split("/")
         self._open.add(name)
+        if not encrypt:
+            self.open_parts.add(name)
         writer = self._Writer(self)
         try:
             yield writer

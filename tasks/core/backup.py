@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import AwareDatetime, Field
@@ -34,18 +35,50 @@ class PartWriter(Protocol):
 class Sink(Protocol):
     """Where a kind writes the parts of a backup to."""
 
-    def part(self, name: str, *, compress: bool = True) -> AbstractContextManager[PartWriter]:
+    def part(self, name: str, *, compress: bool = True, encrypt: bool = True) -> AbstractContextManager[PartWriter]:
         """Open a part; it counts once the block has ended without an exception, and is gone where it has not.
 
         Args:
             name: Relative path such as `databases/shop.dump`; lower case and digits are safest. Each name once.
             compress: False for what is compressed already.
+            encrypt: False only for what tells nothing of the content and the next backup must read, as whoever takes
+                backups has no key: a list of hashes.
         """
         ...
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Tell how many bytes of the source are read, and of how many, where that is known."""
         ...
+
+
+@dataclass(frozen=True)
+class Parent:
+    """An earlier complete backup that a new one may be made from.
+
+    Attributes:
+        id: Of the backup.
+        taken: What was told of it.
+        chain: Ids of those that it cannot be read without, oldest first.
+        read: Yields the bytes of one of its parts that are not encrypted; the last step raises where it is damaged.
+    """
+
+    id: str
+    taken: Taken
+    chain: tuple[str, ...]
+    read: Callable[[str], Iterator[bytes]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for.
+
+    Attributes:
+        method: One of those that the system's plan names.
+        parent: The newest complete backup of the same method, or None: then, or where it does not fit, all is taken.
+    """
+
+    method: str
+    parent: Parent | None = None
 
 
 class Taken(Model):
@@ -63,6 +96,7 @@ class Taken(Model):
     counts: dict[str, int] = Field(
         default_factory=dict, description="What must be there again: `databases/shop/public.orders` 1200, `keys` 17."
     )
+    parents: tuple[str, ...] = Field((), description="Ids of the backups that it cannot be read without, oldest first.")
     details: dict[str, Any] = Field(default_factory=dict, description="What restoring needs besides; never a secret.")
     warnings: tuple[str, ...] = Field((), description="What is not in it and might be missed, for a person.")
     source_bytes: int | None = Field(None, description="Size of the live system as it says itself.")
@@ -71,7 +105,7 @@ class Taken(Model):
 class Backup(Protocol):
     """Takes one backup: `backup` in a kind's `backup.py`. It blocks, and runs in a thread of a worker."""
 
-    def __call__(self, spec: SystemSpec, access: Access, sink: Sink, /) -> Taken:
+    def __call__(self, spec: SystemSpec, access: Access, sink: Sink, order: Order, /) -> Taken:
         """Write every part and tell of them.
 
         Raises:

@@ -52,7 +52,6 @@ class Manifest(Taken):
     parts: tuple[Part, ...] = ()
     recipients: tuple[str, ...] = Field((), description="Public keys that it is encrypted for; none: not encrypted.")
     recovery_sha256: str = Field(description="Of `RECOVERY.md`.")
-    parents: tuple[str, ...] = Field((), description="Ids of the backups that it cannot be read without.")
     tags: tuple[str, ...] = Field((), description="What people call it.")
     watchkeeper: str = Field("", description="Version that wrote it.")
     checksum: str = Field("", description="sha256 of all the other fields, as canonical JSON.")

@@ -7,14 +7,15 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.core.model import Model
 from tasks.core.references import Address
 from tasks.core.results import Outcome
 from tasks.core.steadiness import Confirm
-from tasks.core.system import SystemSpec
+from tasks.core.system import ProtectedSpec, SystemSpec
 from tasks.core.units import Duration, format_duration
+from tasks.core.vaults import Encryption, VaultSpec
 from tasks.core.windows import Window, ZoneName
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -114,7 +115,17 @@ class PlatformSpec(Model):
         default_factory=dict, description="When work is announced, by name: nobody is notified of what it breaks."
     )
     digest: Evening = Field(Evening(), description="What the evening's digest holds besides the day's problems.")
+    vaults: dict[Name, VaultSpec] = Field(default_factory=dict, description="Where backups are kept, by name.")
+    encryption: Encryption | Literal["none"] | None = Field(
+        None, description="For whom backups are encrypted; `none` says that they are not."
+    )
     systems: dict[Name, SystemSpec] = Field(min_length=1, description="What it relies on, by name.")
+
+    @model_validator(mode="after")
+    def _says_who_may_read_backups(self) -> PlatformSpec:
+        if self.vaults and self.encryption is None:
+            raise ValueError("there are vaults and no encryption: name recipients, or say `encryption: none`")
+        return self
 
     @property
     def zone(self) -> ZoneInfo:
@@ -135,6 +146,9 @@ class PlatformSpec(Model):
             for path, parent, kinds in system.uses():
                 fitting = (other for other in systems if not kinds or self.systems[other].kind in kinds)
                 yield ("systems", name, *path), parent, tuple(other for other in fitting if other != name)
+        for name, protected in self.protected.items():
+            for position, vault in enumerate(protected.backup.to if protected.backup is not None else ()):
+                yield ("systems", name, "backup", "to", str(position)), vault, tuple(self.vaults)
         for section, position, entry in self.digest.entries():
             yield ("digest", section, str(position)), entry, self._measured(lasting=section == "business")
 
@@ -146,6 +160,15 @@ class PlatformSpec(Model):
             if system.REMEMBERS or not lasting
             for measurement in system.measured()
         )
+
+    @property
+    def protected(self) -> dict[str, ProtectedSpec]:
+        """The systems that are backed up, by name."""
+        return {
+            name: system
+            for name, system in self.systems.items()
+            if isinstance(system, ProtectedSpec) and system.backup is not None
+        }
 
     def cycle(self) -> tuple[str, ...]:
         """Return a circle of `depends_on`, or nothing."""

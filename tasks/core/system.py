@@ -88,6 +88,25 @@ class SystemSpec(Model):
         return tuple(Use(("depends_on", str(position)), parent) for position, parent in enumerate(self.depends_on))
 
 
+class BackupPlan(Model):
+    """How a system is backed up. Each kind that can be extends it in its `spec.py`; when, `prefect.yaml` says."""
+
+    to: tuple[str, ...] = Field(
+        min_length=1,
+        description="The platform's vaults: it is taken into the first, and copied from there to the others.",
+    )
+
+    def methods(self) -> tuple[str, ...]:
+        """Name the ways in which it is taken, each a backup of its own: `logical`, `physical`. Kinds extend it."""
+        raise NotImplementedError
+
+
+class ProtectedSpec(SystemSpec):
+    """A system of a kind that can be backed up; such a kind narrows `backup` to a plan of its own."""
+
+    backup: BackupPlan | None = Field(None, description="How it is backed up; not at all where this is missing.")
+
+
 def limit_severities(limit: Limit, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
     """Name every severity that a limit uses, with its path."""
     named = [] if limit.severity is None else [((*path, "severity"), limit.severity)]

@@ -43,8 +43,9 @@ class Recipe:
 class Incoming:
     """One part on its way into a store."""
 
-    def __init__(self, store: BlobStore, key: str, recipe: Recipe, *, compress: bool) -> None:
+    def __init__(self, store: BlobStore, key: str, recipe: Recipe, *, compress: bool, encrypt: bool = True) -> None:
         self._store, self._key, self._recipe = store, key, recipe
+        self._recipients = list(recipe.recipients) if encrypt else []
         self._plain, self._plain_bytes = hashlib.blake2b(digest_size=_DIGEST), 0
         self._chunks = (
             zstandard.ZstdCompressor(level=recipe.level, threads=recipe.threads, write_checksum=True).chunker(
@@ -94,7 +95,7 @@ class Incoming:
             stored_bytes=stored.size,
             sha256=stored.hash.hexdigest(),
             compression="none" if self._chunks is None else "zstd",
-            encryption="age" if self._recipe.recipients else "none",
+            encryption="age" if self._recipients else "none",
         )
 
     def abandon(self, error: BaseException) -> None:
@@ -117,8 +118,8 @@ class Incoming:
 
     def _pass(self, stored: _Stored) -> None:
         try:
-            if self._recipe.recipients:
-                pyrage.encrypt_io(self._pipe, stored, list(self._recipe.recipients))
+            if self._recipients:
+                pyrage.encrypt_io(self._pipe, stored, self._recipients)
             else:
                 while data := self._pipe.read(_CHUNK):
                     stored.write(data)

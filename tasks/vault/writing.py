@@ -75,17 +75,19 @@ class Backup:
         return f"{self._platform}/{self._system}/{self.id}"
 
     @contextmanager
-    def part(self, name: str, *, compress: bool = True) -> Iterator[Incoming]:
+    def part(self, name: str, *, compress: bool = True, encrypt: bool = True) -> Iterator[Incoming]:
         """Open a part; it counts once the block has ended without an exception, and is gone where it has not.
 
         Raises:
             ConfigError: The name is none, or was there before.
         """
-        path = stored_path(name, compressed=compress, encrypted=bool(self._recipe.recipients))
+        path = stored_path(name, compressed=compress, encrypted=encrypt and bool(self._recipe.recipients))
         with self._lock:
             if self._paths.setdefault(path.lower(), name) != name or name in self._open or name in self._parts:
                 raise ConfigError(f"there are two parts {name[:80]!r}", system=self._system, operation="back up")
-            opened = self._open[name] = Incoming(self._store, f"{self.folder}/{path}", self._recipe, compress=compress)
+            opened = self._open[name] = Incoming(
+                self._store, f"{self.folder}/{path}", self._recipe, compress=compress, encrypt=encrypt
+            )
         try:
             yield opened
             part = opened.finish(name, path)

@@ -9,6 +9,7 @@ from bson import json_util
 
 from deployments.lab.servers import free_ports, running, secantus
 from tasks.clients.secrets import SecretResolver
+from tasks.core.backup import Order
 from tasks.core.errors import Denied, TransientError, Unreachable
 from tasks.core.system import Access
 from tasks.systems.mongodb import backup as backing
@@ -41,7 +42,7 @@ def admin(server):
 def taken_from(uri, sink=None):
     sink = sink or MemorySink()
     access = Access(resolver=SecretResolver({"URI": uri}), now=lambda: datetime.now(UTC))
-    return backing.backup(Spec(kind="mongodb", uri={"env": "URI"}), access, sink), sink
+    return backing.backup(Spec(kind="mongodb", uri={"env": "URI"}), access, sink, Order("logical")), sink
 
 
 def give_back(sink, client, database):

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from deployments.lab.servers import free_ports, postgres, running
 from tasks.clients.secrets import SecretResolver
-from tasks.core.backup import Taken
+from tasks.core.backup import Order, Taken
 from tasks.core.errors import ConfigError, NotOffered, TransientError, Unreachable, WatchkeeperError
 from tasks.core.system import Access
 from tasks.systems.postgres import backup as backing
@@ -71,7 +71,7 @@ def server(tmp_path_factory):
 def taken_from(dsn, sink=None):
     sink = sink or MemorySink()
     access = Access(resolver=SecretResolver({"DSN": dsn}), now=lambda: datetime.now(UTC))
-    return backing.backup(Spec(kind="postgres", dsn={"env": "DSN"}), access, sink), sink
+    return backing.backup(Spec(kind="postgres", dsn={"env": "DSN"}), access, sink, Order("logical")), sink
 
 
 def restored(text, sink, server, folder):

@@ -12,7 +12,7 @@ import redis
 
 from deployments.lab.servers import free_ports, running, valkey
 from tasks.clients.secrets import SecretResolver
-from tasks.core.backup import Taken
+from tasks.core.backup import Order, Taken
 from tasks.core.errors import Denied, Garbled, Unreachable
 from tasks.core.system import Access
 from tasks.systems.redis import backup as backing
@@ -53,7 +53,7 @@ def admin(server):
 def taken_from(url, sink=None):
     sink = sink or MemorySink()
     access = Access(resolver=SecretResolver({"URL": url}), now=lambda: datetime.now(UTC))
-    return backing.backup(Spec(kind="redis", url={"env": "URL"}), access, sink), sink
+    return backing.backup(Spec(kind="redis", url={"env": "URL"}), access, sink, Order("rdb")), sink
 
 
 @pytest.mark.parametrize("diskless", ["yes", "no"])

@@ -17,7 +17,7 @@ from pymongo import errors
 from pymongo.client_session import ClientSession
 from pymongo.read_concern import ReadConcern
 
-from tasks.core.backup import Sink, Taken
+from tasks.core.backup import Order, Sink, Taken
 from tasks.core.errors import ConfigError, Garbled
 from tasks.core.system import Access
 from tasks.systems.mongodb.connection import APPLICATION, translated
@@ -40,7 +40,7 @@ class _Copy:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def backup(spec: Spec, access: Access, sink: Sink) -> Taken:
+def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:  # noqa: ARG001 - it knows one way
     """Write `dump/<database>/<collection>.bson` and `.metadata.json` of every database but `local` and `config`.
 
     Users and roles are in `dump/admin/`, as mongodump has them, where the server shows their collections; else a

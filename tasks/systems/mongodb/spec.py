@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
 from tasks.core.references import SecretReference
-from tasks.core.system import SystemSpec
+from tasks.core.system import BackupPlan, ProtectedSpec
 from tasks.core.units import Duration, Unit
 
 CATALOG = Catalog(
@@ -109,7 +109,15 @@ CATALOG = Catalog(
 )
 
 
-class Spec(SystemSpec):
+class Plan(BackupPlan):
+    """How a MongoDB is backed up."""
+
+    def methods(self) -> tuple[str, ...]:
+        """Name the ways in which it is taken."""
+        return ("logical",)
+
+
+class Spec(ProtectedSpec):
     """A MongoDB server, replica set or cluster."""
 
     CATALOG: ClassVar[Catalog] = CATALOG
@@ -123,4 +131,5 @@ class Spec(SystemSpec):
     unused_after: Duration = Field(
         timedelta(days=7), description="Only an index that was not used for at least this long counts as unused."
     )
+    backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tasks.clients.process import ProgramFailed, streamed
-from tasks.core.backup import Sink, Taken, safe_name
+from tasks.core.backup import Order, Sink, Taken, safe_name
 from tasks.core.errors import ConfigError, PermanentError
 from tasks.core.system import Access
 from tasks.systems.postgres.connection import translated
@@ -79,7 +79,7 @@ class _Progress:
         self.sink.progress(self.done, max(self.total, self.done))
 
 
-def backup(spec: Spec, access: Access, sink: Sink) -> Taken:
+def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:  # noqa: ARG001 - it knows one way
     """Write `globals.sql`, and each database that lets clients in as `databases/<name>.dump` in custom format.
 
     Rows are counted in the very snapshot that was dumped. A database that is dropped, a lock that is not given within a

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
 from tasks.core.references import SecretReference
-from tasks.core.system import SystemSpec
+from tasks.core.system import BackupPlan, ProtectedSpec
 from tasks.core.units import Duration, Unit
 
 CATALOG = Catalog(
@@ -129,7 +129,15 @@ CATALOG = Catalog(
 )
 
 
-class Spec(SystemSpec):
+class Plan(BackupPlan):
+    """How a PostgreSQL server is backed up."""
+
+    def methods(self) -> tuple[str, ...]:
+        """Name the ways in which it is taken."""
+        return ("logical",)
+
+
+class Spec(ProtectedSpec):
     """A PostgreSQL database."""
 
     CATALOG: ClassVar[Catalog] = CATALOG
@@ -146,4 +154,5 @@ class Spec(SystemSpec):
     )
     tables: int = Field(5, ge=0, le=100, description="How many of the largest tables are measured.")
     seen: int = Field(5, ge=1, description="A query counts as slowest only when it ran at least this often.")
+    backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from tasks.clients.redis_server import translated
-from tasks.core.backup import Sink, Taken
+from tasks.core.backup import Order, Sink, Taken
 from tasks.core.errors import ConfigError, PermanentError, Unreachable
 from tasks.core.system import Access
 from tasks.systems.redis.rdb import Check
@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 20.0
 _QUIET_SECONDS = 600.0
 
 
-def backup(spec: Spec, access: Access, sink: Sink) -> Taken:
+def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:  # noqa: ARG001 - it knows one way
     """Write `dump.rdb`, the whole server as it was when the synchronisation began.
 
     Raises:

@@ -9,7 +9,7 @@ from pydantic import Field
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
 from tasks.core.model import Model
 from tasks.core.references import SecretReference
-from tasks.core.system import SystemSpec
+from tasks.core.system import BackupPlan, ProtectedSpec
 from tasks.core.units import Unit
 
 CATALOG = Catalog(
@@ -216,7 +216,15 @@ class Registry(Model):
         return key.removeprefix(self.keys.removesuffix("*"))
 
 
-class Spec(SystemSpec):
+class Plan(BackupPlan):
+    """How a Redis or Valkey server is backed up."""
+
+    def methods(self) -> tuple[str, ...]:
+        """Name the ways in which it is taken."""
+        return ("rdb",)
+
+
+class Spec(ProtectedSpec):
     """A Redis or Valkey server."""
 
     CATALOG: ClassVar[Catalog] = CATALOG
@@ -228,4 +236,5 @@ class Spec(SystemSpec):
     )
     survey: Survey | None = Field(None, description="Which keys are looked at for their number, expiry and size.")
     registry: Registry | None = Field(None, description="The platform's service registry, where this server holds it.")
+    backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
