@@ -73,7 +73,7 @@ def test_a_good_spec_is_read_with_a_byte_order_mark_and_windows_lines():
         (
             "    url: {env: SHOP",
             "    urll: {env: SHOP",
-            "shop.yaml:11:5: systems.cache.urll: unknown key; did you mean 'url'?; allowed: backup, backup_url, confirm, ",
+            "shop.yaml:11:5: systems.cache.urll: unknown key; did you mean 'url'?; allowed: backup, backup_url, ",
         ),
         (
             "title: Web",
