@@ -75,10 +75,12 @@ class Order:
     Attributes:
         method: One of those that the system's plan names.
         parent: The newest complete backup of the same method, or None: then, or where it does not fit, all is taken.
+        base: The newest complete backup of the method that this one goes on from (`BackupPlan.base`), or None.
     """
 
     method: str
     parent: Parent | None = None
+    base: Parent | None = None
 
 
 class Taken(Model):

@@ -61,7 +61,10 @@ class Source(Protocol):
         ...
 
     def later(self, method: str) -> Sequence[Source]:
-        """Return the system's backups of another method that go on from this one, oldest first: oplog slices."""
+        """Return the system's backups of another method that show a later moment than this one, oldest first.
+
+        Oplog slices, for one. Whether they join without a gap, the kind sees by their positions.
+        """
         ...
 
     def archived(self) -> Sequence[str]:

@@ -100,6 +100,13 @@ class BackupPlan(Model):
         """Name the ways in which it is taken, each a backup of its own: `logical`, `physical`. Kinds extend it."""
         raise NotImplementedError
 
+    def base(self, method: str) -> str | None:  # noqa: ARG002
+        """Name the method whose backups one of this method goes on from: an oplog slice from a dump. Kinds extend it.
+
+        It is of no use without one: where there is none, that method is taken first.
+        """
+        return None
+
 
 class ProtectedSpec(SystemSpec):
     """A system of a kind that can be backed up; such a kind narrows `backup` to a plan of its own."""
