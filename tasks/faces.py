@@ -1,15 +1,19 @@
-"""What a report and a digest look like wherever they are published: one page, one artifact, one message."""
+"""What each kind of result looks like wherever it is published: one page, one artifact, one message."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from tasks.clients.report_store import Publishable
 from tasks.core.digest import Digest
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, Verdict
 from tasks.reports import (
+    bulletin_html,
+    bulletin_markdown,
+    bulletin_slack,
+    bulletin_words,
     digest_html,
     digest_markdown,
     digest_slack,
@@ -19,7 +23,16 @@ from tasks.reports import (
     slack,
     wording,
 )
+from tasks.reports.bulletin import Bulletin
 from tasks.reports.slack import SlackMessage
+
+
+class File(NamedTuple):
+    """A file that goes with a message."""
+
+    name: str
+    title: str
+    data: bytes
 
 
 class Told(Publishable, Protocol):
@@ -58,7 +71,7 @@ class Faces(Protocol):
         ...
 
     @property
-    def files(self) -> tuple[bytes, ...]:
+    def files(self) -> tuple[File, ...]:
         """Return the pictures for the message's thread."""
         ...
 
@@ -116,9 +129,9 @@ class OfReport:
         return wording.headline(self.report, self._platform)
 
     @property
-    def files(self) -> tuple[bytes, ...]:
+    def files(self) -> tuple[File, ...]:
         """Return the chart."""
-        return (self._chart,) if self._chart else ()
+        return (File("overview.png", self.title, self._chart),) if self._chart else ()
 
     def page(self) -> str:
         """Return the HTML page."""
@@ -145,7 +158,7 @@ class OfDigest:
     """The faces of an evening's digest."""
 
     rows_are = "problems"
-    files: tuple[bytes, ...] = ()
+    files: tuple[File, ...] = ()
 
     def __init__(self, digest: Digest, platform: PlatformSpec) -> None:
         self.digest, self._platform = digest, platform
@@ -189,3 +202,62 @@ class OfDigest:
     def details(self) -> list[SlackMessage]:
         """Return the messages for its thread."""
         return digest_slack.details(self.digest, self._platform)
+
+
+class OfBulletin:
+    """The faces of whatever says what it has to say in a bulletin: a backup, a drill, a checklist.
+
+    Args:
+        kept: The result itself, as it is stored and read back.
+        bulletin: What it says.
+    """
+
+    rows_are = "lines"
+
+    def __init__(self, kept: Told, bulletin: Bulletin) -> None:
+        self._kept, self.bulletin = kept, bulletin
+
+    @property
+    def kept(self) -> Told:
+        """The result itself."""
+        return self._kept
+
+    @property
+    def verdict(self) -> Verdict:
+        """The result's verdict."""
+        return self.bulletin.verdict
+
+    @property
+    def title(self) -> str:
+        """Say what it is and its verdict in a line."""
+        return bulletin_words.verdict_line(self.bulletin)
+
+    @property
+    def headline(self) -> str:
+        """Say its sentence, or the worst thing, too."""
+        return bulletin_words.headline(self.bulletin)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Return its charts."""
+        return tuple(File(picture.name, picture.title, picture.light) for picture in self.bulletin.pictures)
+
+    def page(self) -> str:
+        """Return the HTML page."""
+        return bulletin_html.render(self.bulletin)
+
+    def markdown(self) -> str:
+        """Return the markdown artifact."""
+        return bulletin_markdown.render(self.bulletin)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return a row for each line."""
+        return bulletin_markdown.table(self.bulletin)
+
+    def summary(self) -> SlackMessage:
+        """Return the message for the channel."""
+        return bulletin_slack.summary(self.bulletin)
+
+    def details(self) -> list[SlackMessage]:
+        """Return the messages for its thread."""
+        return bulletin_slack.details(self.bulletin)

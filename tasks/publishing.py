@@ -262,9 +262,7 @@ def _parcel(made: faces.Faces, channel: str) -> Parcel:
         created=made.kept.finished,
         summary=_message(made.summary()),
         details=tuple(_message(page) for page in made.details()),
-        files=tuple(
-            Attachment(name="overview.png", title=made.title, data=base64.b64encode(one)) for one in made.files
-        ),
+        files=tuple(Attachment(name=one.name, title=one.title, data=base64.b64encode(one.data)) for one in made.files),
     )
 
 
