@@ -15,11 +15,13 @@ class MemorySink:
 
     Attributes:
         parts: The bytes of every part that ended well, by name.
+        encrypts: Whether there is somebody to encrypt for, as a kind is told.
         open_parts: The names of those that are not to be encrypted.
         done: How many bytes of the source were read, as told last.
     """
 
-    def __init__(self, *, fails_after: int | None = None) -> None:
+    def __init__(self, *, fails_after: int | None = None, encrypts: bool = True) -> None:
+        self.encrypts = encrypts
         self.parts: dict[str, bytes] = {}
         self.open_parts: set[str] = set()
         self.done = 0

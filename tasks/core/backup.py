@@ -35,8 +35,15 @@ class PartWriter(Protocol):
 class Sink(Protocol):
     """Where a kind writes the parts of a backup to."""
 
+    @property
+    def encrypts(self) -> bool:
+        """Whether parts are encrypted for somebody, those aside that are opened with `encrypt=False`."""
+        ...
+
     def part(self, name: str, *, compress: bool = True, encrypt: bool = True) -> AbstractContextManager[PartWriter]:
         """Open a part; it counts once the block has ended without an exception, and is gone where it has not.
+
+        A part that was given up may be written anew; while it is not, there is no backup.
 
         Args:
             name: Relative path such as `databases/shop.dump`; lower case and digits are safest. Each name once.

@@ -64,6 +64,7 @@ class Backup:
         self._tags, self._version = tags, version
         self._lock = threading.Lock()
         self._open: dict[str, Incoming] = {}
+        self._given_up: set[str] = set()
         self._parts: dict[str, Part] = {}
         self._paths: dict[str, str] = {}
         self._meter = _Meter(tell, clock)
@@ -74,14 +75,21 @@ class Backup:
         """Where it lies in its vault."""
         return f"{self._platform}/{self._system}/{self.id}"
 
+    @property
+    def encrypts(self) -> bool:
+        """Whether there is somebody to encrypt for."""
+        return bool(self._recipe.recipients)
+
     @contextmanager
     def part(self, name: str, *, compress: bool = True, encrypt: bool = True) -> Iterator[Incoming]:
         """Open a part; it counts once the block has ended without an exception, and is gone where it has not.
 
+        A part that was given up may be written anew; until it is, nothing can be committed.
+
         Raises:
             ConfigError: The name is none, or was there before.
         """
-        path = stored_path(name, compressed=compress, encrypted=encrypt and bool(self._recipe.recipients))
+        path = stored_path(name, compressed=compress, encrypted=encrypt and self.encrypts)
         with self._lock:
             if self._paths.setdefault(path.lower(), name) != name or name in self._open or name in self._parts:
                 raise ConfigError(f"there are two parts {name[:80]!r}", system=self._system, operation="back up")
@@ -93,9 +101,13 @@ class Backup:
             part = opened.finish(name, path)
         except BaseException as error:
             opened.abandon(error)
+            with self._lock:
+                del self._open[name]
+                self._given_up.add(name)
             raise
         with self._lock:
             del self._open[name]
+            self._given_up.discard(name)
             self._parts[name] = part
             done = sum(part.plain_bytes for part in self._parts.values())
         self._meter.tell(done, None)
@@ -114,7 +126,7 @@ class Backup:
         Raises:
             PermanentError: A part was not ended well, or the store does not have what it took.
         """
-        if self._open or self.manifest is not None:
+        if self._open or self._given_up or self.manifest is not None:
             raise PermanentError("it has parts that were not ended well", system=self._system, operation="commit")
         self._see_all_parts()
         parts = tuple(self._parts[name] for name in sorted(self._parts))

@@ -142,6 +142,28 @@ def test_a_part_that_failed_cannot_be_committed_around():
     assert vault.entries() == []
 
 
+def test_a_part_that_was_given_up_may_be_written_anew():
+    vault = vault_on(MemoryStore())
+    with vault.begin("shop", "database", "postgres") as backup:
+        with suppress(ValueError), backup.part("a") as part:
+            part.write(b"the first half")
+            raise ValueError
+        with backup.part("a") as part:
+            part.write(b"all of it")
+        manifest = backup.commit(Taken(method="logical", consistent_as_of=NOW))
+    assert contents(vault, manifest) == {"a": b"all of it"}
+
+
+def test_whoever_writes_is_told_whether_there_is_somebody_to_encrypt_for():
+    with pytest.raises(PermanentError), vault_on(MemoryStore()).begin("shop", "cluster", "kubernetes") as backup:
+        assert backup.encrypts
+    store = MemoryStore()
+    plain = Vault("plain", store, encrypted=False)
+    with pytest.raises(PermanentError), plain.begin("shop", "cluster", "kubernetes") as backup:
+        assert not backup.encrypts
+    assert store.sizes() == {}
+
+
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "a/../b", "..", "a//b", "a/", "."])
 def test_a_name_that_leads_elsewhere_is_refused(name):
     vault = vault_on(MemoryStore())
