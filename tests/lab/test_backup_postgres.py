@@ -16,11 +16,11 @@ from tasks.clients.secrets import SecretResolver
 from tasks.core.backup import Order, Taken
 from tasks.core.errors import ConfigError, NotOffered, TransientError, Unreachable, WatchkeeperError
 from tasks.core.system import Access
-from tasks.systems.postgres import backup as backing
+from tasks.systems.postgres import backup, logical
 from tasks.systems.postgres.spec import Spec
 from tests.sinks import MemorySink, follow
 
-GRANT = Path(backing.__file__).with_name("grant-backup.sql").read_text(encoding="utf-8")
+GRANT = Path(backup.__file__).with_name("grant-backup.sql").read_text(encoding="utf-8")
 ODD = 'Shöp "2"/../x'
 SHOP = "databases/shop.dump"
 
@@ -71,7 +71,7 @@ def server(tmp_path_factory):
 def taken_from(dsn, sink=None):
     sink = sink or MemorySink()
     access = Access(resolver=SecretResolver({"DSN": dsn}), now=lambda: datetime.now(UTC))
-    return backing.backup(Spec(kind="postgres", dsn={"env": "DSN"}), access, sink, Order("logical")), sink
+    return backup.backup(Spec(kind="postgres", dsn={"env": "DSN"}), access, sink, Order("logical")), sink
 
 
 def restored(text, sink, server, folder):
@@ -116,7 +116,7 @@ def test_what_was_dumped_is_the_same_again_on_a_fresh_server(server, tmp_path):
     assert taken.server_version.startswith("18.")
     assert taken.warnings == ()
     assert sink.done > 100_000
-    text = backing.recovery(Taken.model_validate_json(taken.model_dump_json()), list(sink.parts))
+    text = backup.recovery(Taken.model_validate_json(taken.model_dump_json()), list(sink.parts))
     with running(postgres.server(tmp_path / "scratch", free_ports(1)[0])) as scratch:
         restored(text, sink, scratch, tmp_path)
         assert content(scratch.address) == content(server.address)
@@ -124,13 +124,13 @@ def test_what_was_dumped_is_the_same_again_on_a_fresh_server(server, tmp_path):
 
 def test_the_rows_and_their_count_are_of_one_moment(server, monkeypatch):
     with connected(server.address, "shop") as shop:
-        dump = backing._dump
+        dump = logical._dump
 
         def writing_first(*arguments):
             shop.execute("INSERT INTO part VALUES (3)")
             return dump(*arguments)
 
-        monkeypatch.setattr(backing, "_dump", writing_first)
+        monkeypatch.setattr(logical, "_dump", writing_first)
         taken, sink = taken_from(dsn_of(server.address))
         shop.execute("DELETE FROM part WHERE d = 3")
     assert taken.counts["databases/shop/public.part_1"] == 2
@@ -143,8 +143,8 @@ def test_the_user_of_the_grant_gets_everything_but_passwords(server):
     taken, sink = taken_from(dsn_of(server.address, user="watchkeeper_backup", password="b4ckup"))
     assert taken.counts["databases/shop/public.orders"] == 2000
     assert taken.warnings == ("the roles' passwords are not in it: only a superuser may read them",)
-    assert b"CREATE ROLE clerk" in sink.parts[backing.GLOBALS]
-    assert b"SCRAM" not in sink.parts[backing.GLOBALS]
+    assert b"CREATE ROLE clerk" in sink.parts[logical.GLOBALS]
+    assert b"SCRAM" not in sink.parts[logical.GLOBALS]
 
 
 def test_a_user_who_may_not_read_a_table_gets_no_backup(server):
@@ -155,8 +155,8 @@ def test_a_user_who_may_not_read_a_table_gets_no_backup(server):
 
 
 def test_a_table_that_stays_locked_ends_the_backup(server, monkeypatch):
-    monkeypatch.setattr(backing, "_LOCK_SECONDS", 0.1)
-    monkeypatch.setattr(backing, "_OPTIONS", "-c row_security=off")
+    monkeypatch.setattr(logical, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(logical, "_OPTIONS", "-c row_security=off")
     with psycopg.connect(dsn_of(server.address, "shop")) as holder:
         holder.execute("LOCK TABLE orders")
         sink = MemorySink()
@@ -169,13 +169,13 @@ def test_a_table_that_stays_locked_ends_the_backup(server, monkeypatch):
 def test_a_database_that_is_dropped_by_force_in_the_middle_ends_the_backup(server, monkeypatch):
     with connected(server.address) as admin:
         admin.execute("CREATE DATABASE doomed")
-        dump = backing._dump
+        dump = logical._dump
 
         def dropping_first(*arguments):
             admin.execute("DROP DATABASE IF EXISTS doomed WITH (FORCE)")
             return dump(*arguments)
 
-        monkeypatch.setattr(backing, "_dump", dropping_first)
+        monkeypatch.setattr(logical, "_dump", dropping_first)
         sink = MemorySink()
         with pytest.raises(WatchkeeperError):
             taken_from(dsn_of(server.address), sink)
@@ -189,7 +189,7 @@ def test_a_dump_that_is_killed_in_the_middle_is_no_backup(server, tmp_path, monk
     sink = MemorySink()
     with pytest.raises(TransientError, match="signal 9"):
         taken_from(dsn_of(server.address), sink)
-    assert set(sink.parts) == {backing.GLOBALS}
+    assert set(sink.parts) == {logical.GLOBALS}
 
 
 def fake_programs(folder, script, version="18.1"):

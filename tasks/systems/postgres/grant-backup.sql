@@ -3,3 +3,6 @@
 -- Roles are kept without their passwords: only a superuser may read those.
 CREATE ROLE watchkeeper_backup LOGIN BYPASSRLS;
 GRANT pg_read_all_data TO watchkeeper_backup;
+-- Only for `physical` (PostgreSQL 15 or newer): who replicates reads every file of the server, passwords too. It comes in
+-- through the database that the dsn names, so pg_hba.conf needs no line for `replication`.
+ALTER ROLE watchkeeper_backup REPLICATION;

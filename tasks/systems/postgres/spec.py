@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
+from tasks.core.model import Model
 from tasks.core.references import SecretReference
 from tasks.core.system import BackupPlan, ProtectedSpec
 from tasks.core.units import Duration, Unit
@@ -129,12 +130,38 @@ CATALOG = Catalog(
 )
 
 
+class Physical(Model):
+    """Copies of the whole server's files, from which any moment can be had that the write-ahead log reaches."""
+
+    wal: Literal["continuous", "included"] = Field(
+        "included",
+        description="`continuous`: the server archives its write-ahead log with `watchkeeper wal-push`, and any moment "
+        "can be restored. `included`: each copy holds what it needs itself, and shows the moment of its end.",
+    )
+    full_every: int = Field(
+        1,
+        ge=1,
+        description="Each so many-th copy is whole; those between hold what changed since the one before, which needs "
+        "PostgreSQL 17 and `summarize_wal = on`. 1: all are whole.",
+    )
+
+
+class Logical(Model):
+    """Dumps, each of one database, which newer versions read as well."""
+
+    databases: tuple[str, ...] = Field((), description="Which; all that let clients in where none is named.")
+
+
 class Plan(BackupPlan):
-    """How a PostgreSQL server is backed up."""
+    """How a PostgreSQL server is backed up: by dumps where nothing else is said."""
+
+    physical: Physical | None = Field(None, description="Copies of the whole server's files; not where missing.")
+    logical: Logical | None = Field(None, description="Dumps of databases; not where only `physical` is given.")
 
     def methods(self) -> tuple[str, ...]:
         """Name the ways in which it is taken."""
-        return ("logical",)
+        found = [name for name in ("physical", "logical") if getattr(self, name) is not None]
+        return tuple(found) or ("logical",)
 
 
 class Spec(ProtectedSpec):
