@@ -61,7 +61,7 @@ def _groups(report: Report) -> tuple[list[tuple[str, list[_Bar]]], int]:
 
 def _bar(finding: Finding) -> _Bar:
     share = 0.0 if finding.outcome is Outcome.ERRORED else min(scale.pressing(finding), _EDGE)
-    return _Bar(_drawable(wording.aspect(finding), 44), _drawable(_said(finding), 44), share, finding.outcome)
+    return _Bar(drawable(wording.aspect(finding), 44), drawable(_said(finding), 44), share, finding.outcome)
 
 
 def _said(finding: Finding) -> str:
@@ -81,10 +81,8 @@ def _draw(report: Report, groups: list[tuple[str, list[_Bar]]], left: int) -> by
     axes.set_axis_off()
     axes.set_xlim(0, _EDGE)
     axes.set_ylim(height, 0)
-    _write(
-        axes, 0, 0.4, _drawable(f"{wording.name_of(report)}: {wording.verdict_word(report)}", 60), size=13, bold=True
-    )
-    _write(axes, 0, 0.72, _drawable(f"How near the limits, {wording.took(report)}", 90), size=8.5, colour=_QUIET)
+    _write(axes, 0, 0.4, drawable(f"{wording.name_of(report)}: {wording.verdict_word(report)}", 60), size=13, bold=True)
+    _write(axes, 0, 0.72, drawable(f"How near the limits, {wording.took(report)}", 90), size=8.5, colour=_QUIET)
     bottom = _draw_groups(axes, groups)
     note = f"The tick is the limit. {left:,} more values are not drawn." if left else "The tick is the limit."
     _write(axes, 0, bottom + 0.12, note, size=8, colour=_QUIET)
@@ -98,7 +96,7 @@ def _draw_groups(axes: Any, groups: list[tuple[str, list[_Bar]]]) -> float:
     y = 0.95
     for system, bars in groups:
         y += _GAP
-        _write(axes, 0, y + _HEADING / 2, _drawable(system, 50), size=11, bold=True)
+        _write(axes, 0, y + _HEADING / 2, drawable(system, 50), size=11, bold=True)
         y += _HEADING
         for bar in bars:
             colour = _COLOURS[bar.outcome]
@@ -126,7 +124,7 @@ def _write(
         x,
         y,
         text,
-        font=_font(bold=bold),
+        font=font(bold=bold),
         fontsize=size,
         ha="right" if right else "left",
         va="center",
@@ -135,7 +133,7 @@ def _write(
     )
 
 
-def _font(*, bold: bool) -> Path:
+def font(*, bold: bool) -> Path:
     """Return the font that comes with matplotlib, so that every machine draws the same."""
     from matplotlib import get_data_path  # noqa: PLC0415 - see _draw
 
@@ -146,9 +144,9 @@ def _font(*, bold: bool) -> Path:
 def _letters() -> frozenset[int]:
     from matplotlib.ft2font import FT2Font  # noqa: PLC0415 - see _draw
 
-    return frozenset.intersection(*(frozenset(FT2Font(str(_font(bold=bold))).get_charmap()) for bold in (True, False)))
+    return frozenset.intersection(*(frozenset(FT2Font(str(font(bold=bold))).get_charmap()) for bold in (True, False)))
 
 
-def _drawable(text: str, limit: int) -> str:
+def drawable(text: str, limit: int) -> str:
     """Replace what the font that comes with matplotlib cannot draw; it would warn, and draw empty boxes."""
     return "".join(sign if ord(sign) in _letters() else "?" for sign in wording.plain(text, limit))

@@ -1,0 +1,254 @@
+"""What a drill has to say, as a bulletin: the verdict in a sentence, objectives, phases, what held and what did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tasks.core.drill import Drill, Projection, SystemRecovery
+from tasks.core.report import Verdict
+from tasks.core.restore import Assertion, Phase
+from tasks.core.results import Outcome
+from tasks.core.units import format_bytes, format_duration
+from tasks.reports import wording
+from tasks.reports.bulletin import Bulletin, Line, Part, Picture, Row, Table
+from tasks.reports.drawing import Palette, picture, plain_axes, write
+
+_WORDS = {
+    Verdict.FAILED: "would not be back as promised",
+    Verdict.UNKNOWN: "nothing is proven",
+    Verdict.WARNED: "would be back, not all is proven",
+    Verdict.PASSED: "would be back in time",
+}
+_NO_DIGITS = 10.0
+_MARGIN = 0.95
+"""Inches for a chart's axis and legend."""
+
+
+def bulletin(drill: Drill) -> Bulletin:
+    """Return all that a drill has to say."""
+    late = wording.lateness(drill)
+    return Bulletin(
+        name=f"{wording.name_of(drill)}, drill {drill.scenario}",
+        word=_WORDS[drill.verdict],
+        verdict=drill.verdict,
+        sentence=sentence(drill),
+        facts=tuple(_facts(drill)),
+        warnings=tuple(text for text in (late, drill.interrupted and f"Interrupted: {drill.interrupted}") if text),
+        parts=tuple(part for part in _parts(drill) if part.lines or part.table or part.pictures),
+        platform=drill.platform,
+        flow=drill.flow,
+        id=drill.id,
+        environment=drill.environment,
+        finished=drill.finished,
+        made=wording.took(drill),
+        run_url=drill.run_url,
+    )
+
+
+def sentence(drill: Drill) -> str:
+    """Say the result with its numbers: how soon it is back, having lost how much, and what was promised."""
+    name = wording.plain(drill.title, 80)
+    broken = [one.system for one in drill.systems if one.outcome in (Outcome.FAILED, Outcome.ERRORED)]
+    if drill.interrupted:
+        return f"{name}: the drill was interrupted, and proves nothing"
+    if not drill.systems:
+        return f"{name}: nothing was restored, so nothing is proven"
+    if broken:
+        return f"{name} would not be back: {wording.listed(broken)} did not come back well"
+    rto, rpo = drill.rto, drill.rpo
+    lost = "an unknown amount" if rpo.seconds is None else told(rpo.seconds)
+    targets = " / ".join("none" if one is None else told(one) for one in (rto.target, rpo.target))
+    return f"{name} would be back in {told(rto.seconds)} having lost {lost}; targets {targets}"
+
+
+def told(seconds: float) -> str:
+    """Write a duration for a person: `14 min 20 s`, `3.2 s`."""
+    return format_duration(seconds if seconds < _NO_DIGITS else round(seconds))
+
+
+def _facts(drill: Drill) -> Iterator[str]:
+    if drill.restore_point:
+        yield f"restore point {drill.restore_point}"
+    yield f"{wording.plural(len(drill.systems), 'system')}, {format_bytes(drill.plain_bytes)}"
+    held = drill.all_assertions()
+    passed = sum(one.outcome is Outcome.PASSED for one in held)
+    yield f"{passed:,} of {len(held):,} assertions held"
+    if drill.negative_controls:
+        red = sum(one.red for one in drill.negative_controls)
+        yield f"{red:,} of {len(drill.negative_controls):,} damaged copies were seen to be damaged"
+
+
+def _parts(drill: Drill) -> Iterator[Part]:
+    yield Part(title="Objectives", lines=tuple(_objectives(drill)), pictures=_trend(drill))
+    yield Part(title="Phases", pictures=_timeline(drill), table=_phases(drill), aside=True)
+    yield Part(title="Systems", lines=tuple(_system(one, drill) for one in drill.systems))
+    bad = [one for one in _named(drill) if one[1].outcome.is_problem]
+    yield Part(title="What did not hold", lines=tuple(_assertion(*one) for one in bad))
+    yield Part(title="Assertions", table=_assertions(drill), aside=True)
+    yield Part(title="Damaged copies", lines=tuple(_controls(drill)))
+    yield Part(title="Not covered", lines=tuple(_uncovered(drill)))
+    yield Part(title="Next", lines=tuple(_next(drill)))
+
+
+def _objectives(drill: Drill) -> Iterator[Line]:
+    if not drill.systems:
+        return
+    rto, rpo = drill.rto, drill.rpo
+    target = f"target {told(rto.target)}" if rto.target is not None else "no target"
+    slowest = f"{rto.slowest} takes longest" if len(drill.systems) > 1 else ""
+    facts = tuple(fact for fact in (told(rto.seconds), target, slowest) if fact)
+    yield Line(text="RTO, time until it is back", outcome=_judged(rto.outcome), facts=facts)
+    target = f"target {told(rpo.target)}" if rpo.target is not None else "no target"
+    if rpo.seconds is None or rpo.newest_record is None:
+        note = "No restored system tells its newest record: name one under `verify`, such as {newest: orders.at}."
+        yield Line(text="RPO, what is lost", outcome=Outcome.NOT_CHECKED, facts=(target,), note=note)
+        return
+    newest = rpo.newest_record.astimezone(ZoneInfo(drill.timezone))
+    facts = (told(rpo.seconds), target, f"newest record {newest:%Y-%m-%d %H:%M:%S %Z} in {rpo.worst}")
+    yield Line(text="RPO, what is lost", outcome=_judged(rpo.outcome), facts=facts)
+
+
+def _judged(outcome: Outcome) -> Outcome | None:
+    return None if outcome is Outcome.SKIPPED else outcome
+
+
+def _phases(drill: Drill) -> Table:
+    used = [phase for phase in Phase if any(one.phase == phase for system in drill.systems for one in system.phases)]
+    rows = []
+    for system in drill.systems:
+        spent = {phase: sum(one.seconds for one in system.phases if one.phase == phase) for phase in used}
+        cells = (system.system, *(told(spent[phase]) if spent[phase] else "" for phase in used), told(system.seconds))
+        rows.append(Row(cells=cells, outcome=system.outcome))
+    return Table(heads=("system", *used, "in all"), rows=tuple(rows))
+
+
+def _system(one: SystemRecovery, drill: Drill) -> Line:
+    held = sum(assertion.outcome is Outcome.PASSED for assertion in one.assertions)
+    newest = one.recovered_to.astimezone(ZoneInfo(drill.timezone)) if one.recovered_to else None
+    facts = (
+        one.kind,
+        told(one.seconds) if one.phases else "",
+        format_bytes(one.plain_bytes) if one.plain_bytes else "",
+        f"newest record {newest:%H:%M:%S %Z}" if newest else "",
+        f"{held} of {len(one.assertions)} assertions held" if one.assertions else "",
+    )
+    return Line(
+        text=one.system,
+        outcome=one.outcome,
+        facts=tuple(fact for fact in facts if fact),
+        note=one.error,
+        remedy=one.hint,
+    )
+
+
+def _named(drill: Drill) -> Iterator[tuple[str, Assertion]]:
+    for system in drill.systems:
+        yield from ((system.system, held) for held in system.assertions)
+    yield from (("all", held) for held in drill.assertions)
+
+
+def _assertion(system: str, held: Assertion) -> Line:
+    facts = (f"observed {held.observed}" if held.observed else "", f"expected {held.expected}" if held.expected else "")
+    text = f"{system}: {held.name}"
+    return Line(text=text, outcome=held.outcome, facts=tuple(fact for fact in facts if fact), note=held.note)
+
+
+def _assertions(drill: Drill) -> Table:
+    named = sorted(_named(drill), key=lambda one: one[1].outcome.rank)
+    rows = (
+        Row(cells=(held.name, system, f"L{held.level}", held.observed, held.expected), outcome=held.outcome)
+        for system, held in named
+    )
+    return Table(heads=("what must hold", "system", "level", "observed", "expected"), rows=tuple(rows))
+
+
+def _controls(drill: Drill) -> Iterator[Line]:
+    for one in drill.negative_controls:
+        outcome = Outcome.PASSED if one.red else Outcome.FAILED
+        note = one.seen if one.red else "It was taken for a sound copy: this drill proves nothing."
+        yield Line(text=f"{one.system}, {one.name}", outcome=outcome, note=note)
+
+
+def _uncovered(drill: Drill) -> Iterator[Line]:
+    for text in drill.not_covered:
+        what, _, why = text.partition(": ")
+        yield Line(text=what, outcome=Outcome.NOT_CHECKED, note=why)
+
+
+def _next(drill: Drill) -> Iterator[Line]:
+    for name in drill.left_running:
+        yield Line(text=f"{name} could not be torn down", outcome=Outcome.FAILED, remedy="End it by hand.")
+    if drill.verdict is Verdict.UNKNOWN:
+        yield Line(text="Repeat the drill", remedy="Mend what could not be told first; until then nothing is proven.")
+    if drill.next_quarter is not None:
+        yield _projected(drill.next_quarter, drill)
+
+
+def _projected(projection: Projection, drill: Drill) -> Line:
+    target = drill.rto_target
+    beyond = target is not None and projection.seconds > target
+    facts = (told(projection.seconds), f"at {format_bytes(projection.plain_bytes)}", f"from {projection.basis}")
+    outcome = Outcome.WARNED if beyond else None
+    remedy = "Restore more side by side, or keep less in one place." if beyond else ""
+    return Line(text="A drill next quarter would take", outcome=outcome, facts=facts, remedy=remedy)
+
+
+def _timeline(drill: Drill) -> tuple[Picture, ...]:
+    systems = [system for system in drill.systems if system.phases]
+    if not systems:
+        return ()
+    height = _MARGIN + 0.42 * len(systems)
+    title = f"Phases of {len(systems)} systems side by side; {told(drill.rto.seconds)} in all"
+    return (picture("timeline.png", title, height, lambda figure, palette: _draw_phases(figure, palette, systems)),)
+
+
+def _draw_phases(figure: Any, palette: Palette, systems: Sequence[SystemRecovery]) -> None:
+    height = _MARGIN + 0.42 * len(systems)
+    axes = plain_axes(figure, palette, (0.24, 0.5 / height, 0.72, 1 - _MARGIN / height))
+    axes.grid(visible=False)
+    began = min(phase.began for system in systems for phase in system.phases)
+    used: dict[Phase, str] = {}
+    for row, system in enumerate(systems):
+        for phase in system.phases:
+            colour = used.setdefault(phase.phase, palette.series[list(Phase).index(phase.phase) % len(palette.series)])
+            left = (phase.began - began).total_seconds()
+            axes.barh(row, max(phase.seconds, 0.01), left=left, height=0.55, color=colour)
+        write(axes, -0.02 * axes.get_xlim()[1], row, wording.plain(system.system, 18), palette.ink, align="right")
+    axes.set_yticks([])
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds", color=palette.quiet, fontsize=8)
+    handles = [axes.barh(0, 0, color=colour, label=phase.value) for phase, colour in used.items()]
+    legend = figure.legend(handles=handles, loc="upper center", ncols=len(used), fontsize=7.5, frameon=False)
+    for text in legend.get_texts():
+        text.set_color(palette.ink)
+
+
+def _trend(drill: Drill) -> tuple[Picture, ...]:
+    past = [*drill.trend, drill.as_past()]
+    if len(past) < 2 or not drill.systems:  # noqa: PLR2004 - one drill has no trend
+        return ()
+    title = f"RTO and RPO of the last {len(past)} drills"
+
+    figures: tuple[tuple[str, list[float | None], float | None], ...] = (
+        ("RTO", [one.rto for one in past], drill.rto_target),
+        ("RPO", [one.rpo for one in past], drill.rpo_target),
+    )
+
+    def draw(figure: Any, palette: Palette) -> None:
+        for place, (name, values, target) in enumerate(figures):
+            axes = plain_axes(figure, palette, (0.11 + 0.48 * place, 0.14, 0.38, 0.7))
+            axes.plot(range(len(past)), [_minutes(one) for one in values], marker="o", color=palette.series[place])
+            if target is not None and max((one or 0.0) for one in values) > target / 4:
+                axes.axhline(target / 60, color=palette.bad, linestyle="--", linewidth=1)
+            axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
+            axes.set_xticks(range(len(past)), [f"{one.at:%b %y}" for one in past], fontsize=7)
+            axes.set_title(f"{name}, minutes", color=palette.ink, fontsize=9, loc="left")
+
+    return (picture("trend.png", title, 2.3, draw),)
+
+
+def _minutes(seconds: float | None) -> float:
+    return float("nan") if seconds is None else timedelta(seconds=seconds).total_seconds() / 60
