@@ -64,6 +64,6 @@ def test_every_assertion_stands_in_the_page_and_what_did_not_hold_in_the_artifac
 
 
 def test_a_drill_that_was_cut_off_before_any_system_can_be_told():
-    told = drills.bulletin(drill(interrupted="cancelled in provision", finished=NOW))
+    told = drills.bulletin(drill(interrupted="cancelled in provision"))
     assert told.warnings == ("Interrupted: cancelled in provision",)
     assert bulletin_html.render(told)
