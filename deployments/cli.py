@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from deployments import vault_commands
+from deployments import backup_commands, vault_commands
 from deployments.console import Exit, fail, progress, say_json, told
 from deployments.options import example as _example
 from deployments.options import json_option, lab_option, state_option
+from deployments.options import settings_of as _settings
 
 
 @click.group(
@@ -527,8 +528,8 @@ def lab_mend(target: str | None, *, state: Path, as_json: bool) -> None:
     say_json({"mended": mended}) if as_json else click.echo(f"mended: {', '.join(mended) or 'nothing was broken'}")
 
 
-for group in (vault_commands.backups, vault_commands.vault, vault_commands.retention):
-    main.add_command(group)
+for command in (backup_commands.backup, vault_commands.backups, vault_commands.vault, vault_commands.retention):
+    main.add_command(command)
 
 
 def _show(status_: Any, *, as_json: bool) -> None:
@@ -536,12 +537,6 @@ def _show(status_: Any, *, as_json: bool) -> None:
         say_json(status_.as_dict())
     else:
         click.echo(status_.text)
-
-
-def _settings(state: Path, *, lab: bool = False) -> Any:
-    from tasks.core.settings import Settings
-
-    return Settings(state=state, lab=state / "lab") if lab else Settings(state=state)
 
 
 def _access(state: Path, *, lab: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,3 +22,10 @@ state_option = click.option(
 def example(*lines: str) -> str:
     """Return the end of a command's help."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def settings_of(state: Path, *, lab: bool = False) -> Any:
+    """Return where Watchkeeper is: with its own folder, and the embedded lab's where that is meant."""
+    from tasks.core.settings import Settings  # noqa: PLC0415 - it is slow to load, and help is quick
+
+    return Settings(state=state, lab=state / "lab") if lab else Settings(state=state)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
+from tasks.core.backup_report import BackupReport
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport
-from tasks.inspections import Inspection
-from tasks.reports import terminal
+from tasks.core.units import format_bytes, format_duration
+from tasks.reports import backup_terminal, backup_words, terminal
+
+if TYPE_CHECKING:
+    from tasks.backing_up import BackupRun, Made
+    from tasks.inspections import Inspection
+    from tasks.vault.writing import Progress
+
+_OFTEN = 5.0
 
 
 class Watcher:
@@ -31,3 +43,42 @@ class Watcher:
         """Show the summary."""
         self._progress.print()
         self._console.print(terminal.render(report, self.platform))
+
+
+class BackupWatcher:
+    """Tells on standard error how a run of backups goes, and the summary on standard output. Called from threads."""
+
+    def __init__(self, run: BackupRun, *, quiet: bool) -> None:
+        self._progress = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = Console(highlight=False)
+        self._lock = threading.Lock()
+        self._said: dict[str, float] = {}
+        names = ", ".join(run.systems)
+        self._progress.print(f"Backing up {run.platform.title}: {names}", style="bold")
+
+    def told(self, system: str, progress: Progress) -> None:
+        """Say every few seconds how far a system is, how quick it goes, and how long it will take."""
+        with self._lock:
+            if monotonic() - self._said.get(system, 0.0) < _OFTEN:
+                return
+            self._said[system] = monotonic()
+        self._progress.print(f"  {system}: {progress_line(progress)}", style="bright_black")
+
+    def done(self, made: Made) -> None:
+        """Say what came of a system."""
+        for failure in made.failed:
+            self._progress.print(f"  {backup_words.failure_line(failure)}", style="red")
+        for backup, _ in made.backups:
+            self._progress.print(f"  {backup_words.backup_line(backup)}")
+
+    def ended(self, report: BackupReport) -> None:
+        """Show the summary."""
+        self._progress.print()
+        self._console.print(backup_terminal.render(report))
+
+
+def progress_line(progress: Progress) -> str:
+    """Say how far, how quick, and how long yet: `1.2 GiB of 5 GiB, 120 MiB a second, 32 s left`."""
+    of = f" of {format_bytes(progress.total)}" if progress.total is not None else ""
+    left = f", {format_duration(round(progress.remaining))} left" if progress.remaining is not None else ""
+    return f"{format_bytes(progress.done)}{of}, {format_bytes(progress.rate)} a second{left}"

@@ -25,6 +25,8 @@ from tasks.systems import platform_model
 LAB_VALUES = "environment.json"
 """The file in the lab's folder with the values of the names that it fills."""
 
+_PROGRAMS = "PG_BIN"
+"""Where the lab's PostgreSQL has its client programs: this host may have older ones, or none."""
 _UNREADABLE = "spec"
 
 
@@ -65,6 +67,8 @@ def access(settings: Settings | None = None) -> Access:
         ConfigError: The lab is meant and is not up.
     """
     settings = settings or Settings()
+    if settings.lab is not None and (programs := lab_environment(settings.lab).get(_PROGRAMS)):
+        os.environ.setdefault(_PROGRAMS, programs)
     authority = settings.ca_bundle or (settings.lab / "ca.pem" if settings.lab is not None else None)
     return Access(
         resolver=resolver(settings.lab),

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from deployments.lab import certificates, log_lines
+from deployments.lab import certificates, log_lines, vaults
 from deployments.lab.kubernetes.seeds import SEEDS
 from deployments.lab.pieces import SOCKET, Lab, Piece
 from deployments.lab.servers import (
@@ -37,7 +37,10 @@ from tasks.core.references import AddressReference, Reference
 from tasks.core.system import SystemSpec
 
 MONITOR = "watchkeeper"
-_STORE = "s3"
+BACKUP, BACKUP_SQL = "watchkeeper-backup", "watchkeeper_backup"
+"""The users of the `grant-backup` files."""
+STORE = "s3"
+"""The process that plays every S3."""
 _LOGGED = timedelta(hours=3)
 
 
@@ -73,6 +76,11 @@ class Blueprint:
             self._doors[name] = front, back or more[0]
         return self._doors[name]
 
+    @property
+    def store_port(self) -> int | None:
+        """The port of the one store behind all doors to an S3, once there is a door."""
+        return next((piece.back for piece in self.pieces if piece.process == STORE), None)
+
     def config(self, name: str, value: object) -> Path:
         """Write the configuration of one of the lab's own servers, for this user only."""
         path = self.state / f"{name}.json"
@@ -97,6 +105,7 @@ def draw(specs: Iterable[PlatformSpec], state: Path) -> tuple[Blueprint, Lab]:
             target = f"{spec.platform}/{name}"
             _KINDS.get(system.kind, _not_played)(plan, target, system)
         _inner(plan, spec)
+        vaults.provide(plan, spec)
         for link in spec.links.values():
             if isinstance(link, AddressReference) and link.default is None:
                 plan.fill(link, f"http://{HOST}:1/")
@@ -132,6 +141,9 @@ def _postgres(plan: Blueprint, target: str, system: Any) -> None:
     plan.fill(system.dsn, f"postgresql://{MONITOR}:{password}@{HOST}:{front}/{platform}")
     plan.jobs.append((target, lambda: postgres.server(folder, back, name=_name(target))))
     details = {"password": password, "owner_password": secrets.token_urlsafe(18), "database": platform}
+    plan.environment["PG_BIN"] = str(postgres.binaries())
+    details["backup_password"] = secrets.token_urlsafe(18)
+    plan.fill(system.backup_dsn, f"postgresql://{BACKUP_SQL}:{details['backup_password']}@{HOST}:{front}/{platform}")
     plan.pieces.append(Piece(target, "postgres", front, back, process=_name(target), details=details))
 
 
@@ -143,7 +155,8 @@ def _mongodb(plan: Blueprint, target: str, system: Any) -> None:
     options = "authSource=admin&directConnection=true"
     plan.fill(system.uri, f"mongodb://{MONITOR}:{password}@{HOST}:{front}/{database}?{options}")
     plan.jobs.append((target, lambda: secantus.server(folder, back, name=_name(target))))
-    details = {"password": password, "database": database}
+    details = {"password": password, "database": database, "backup_password": secrets.token_urlsafe(18)}
+    plan.fill(system.backup_uri, f"mongodb://{BACKUP}:{details['backup_password']}@{HOST}:{front}/?{options}")
     plan.pieces.append(Piece(target, "mongodb", front, back, process=_name(target), details=details))
 
 
@@ -152,8 +165,10 @@ def _redis(plan: Blueprint, target: str, system: Any) -> None:
     folder = _folder(plan, target)
     password = secrets.token_urlsafe(18)
     plan.fill(system.url, f"redis://{MONITOR}:{password}@{HOST}:{front}/0")
-    plan.jobs.append((target, lambda: valkey.server(folder, back, settings={"maxmemory": "16mb"}, name=_name(target))))
-    details = {"folder": str(folder), "password": password}
+    settings = {"maxmemory": "16mb", "repl-diskless-sync-delay": "0"}
+    plan.jobs.append((target, lambda: valkey.server(folder, back, settings=settings, name=_name(target))))
+    details = {"folder": str(folder), "password": password, "backup_password": secrets.token_urlsafe(18)}
+    plan.fill(system.backup_url, f"redis://{BACKUP}:{details['backup_password']}@{HOST}:{front}/0")
     if system.registry is not None:
         details |= {"registry": system.registry.keys, "services": ",".join(system.registry.services)}
     plan.pieces.append(Piece(target, "redis", front, back, process=_name(target), details=details))
@@ -161,15 +176,14 @@ def _redis(plan: Blueprint, target: str, system: Any) -> None:
 
 def _s3(plan: Blueprint, target: str, system: Any) -> None:
     platform = target.partition("/")[0]
-    known = next((piece.back for piece in plan.pieces if piece.kind == _STORE), None)
-    front, back = plan.door(system.endpoint, known)
+    front, back = plan.door(system.endpoint, plan.store_port)
     keys = plan.keys.setdefault(platform, seaweedfs.Keys.fresh())
     plan.fill(system.endpoint, f"http://{HOST}:{front}")
     plan.fill(system.access_key, keys.access)
     plan.fill(system.secret_key, keys.secret)
     plan.buckets.setdefault(platform, []).append(system.bucket)
     details = {"bucket": system.bucket, "prefix": system.prefix}
-    plan.pieces.append(Piece(target, "s3", front, back, process=_STORE, details=details))
+    plan.pieces.append(Piece(target, "s3", front, back, process=STORE, details=details))
 
 
 def _kubernetes(plan: Blueprint, target: str, system: Any) -> None:
@@ -306,7 +320,7 @@ def _log_files(plan: Blueprint, target: str, system: Any) -> Piece:
 def _prepare(plan: Blueprint) -> None:
     """Prepare all servers side by side and give their addresses to the pieces."""
     if plan.keys:
-        plan.jobs.append((_STORE, lambda: _store(plan)))
+        plan.jobs.append((STORE, lambda: _store(plan)))
     missing: dict[str, str] = {}
 
     def prepare(job: tuple[str, Callable[[], Server]]) -> None:
@@ -324,7 +338,7 @@ def _prepare(plan: Blueprint) -> None:
 
 def _addressed(piece: Piece, plan: Blueprint, missing: dict[str, str]) -> Piece:
     values = vars(piece)
-    key = _STORE if piece.kind == _STORE else piece.details.get("in", piece.target)
+    key = STORE if piece.process == STORE else piece.details.get("in", piece.target)
     if key in missing:
         gone: dict[str, Any] = {"front": None, "back": None, "process": "", "details": {}}
         return Piece(**values | gone | {"note": missing[key]})
@@ -333,10 +347,10 @@ def _addressed(piece: Piece, plan: Blueprint, missing: dict[str, str]) -> Piece:
 
 
 def _store(plan: Blueprint) -> Server:
-    port = next(piece.back for piece in plan.pieces if piece.kind == _STORE)
+    port = plan.store_port
     assert port is not None  # noqa: S101 - every store's piece has a door
     users = {name: (keys, tuple(plan.buckets[name])) for name, keys in plan.keys.items()}
-    return seaweedfs.server(plan.state / _STORE, port, users=users, name=_STORE)
+    return seaweedfs.server(plan.state / STORE, port, users=users, name=STORE)
 
 
 def _process(server: Server) -> Process:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments import control, supervisor
-from deployments.lab.blueprint import Blueprint, draw
+from deployments.lab.blueprint import STORE, Blueprint, draw
 from deployments.lab.pieces import SOCKET, Lab, Piece
 from deployments.lab.seeding import seed
 from deployments.lab.servers import Server, rabbitmq
@@ -128,7 +128,7 @@ def _filling(plan: Blueprint, lab: Lab) -> Iterator[None]:
 
     def fill(pieces: list[Piece]) -> None:
         for piece in pieces:
-            _await(plan.servers["s3" if piece.kind == "s3" else piece.details.get("in", piece.target)], given_up)
+            _await(plan.servers[STORE if piece.process == STORE else piece.details.get("in", piece.target)], given_up)
             seed(piece)
 
     with ThreadPoolExecutor(8) as pool:

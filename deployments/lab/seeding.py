@@ -16,7 +16,7 @@ from psycopg import sql
 from pymongo.collection import Collection
 
 from deployments.lab import heartbeats, metrics
-from deployments.lab.blueprint import MONITOR
+from deployments.lab.blueprint import BACKUP, BACKUP_SQL, MONITOR
 from deployments.lab.pieces import Piece
 from deployments.lab.servers import nats, osmem, rabbitmq, seaweedfs
 
@@ -38,6 +38,11 @@ def seed(piece: Piece) -> None:
         _KINDS[piece.kind](piece)
 
 
+def _grant(kind: str, name: str) -> str:
+    """Return the file with which an administrator makes the user for backups."""
+    return (files(f"tasks.systems.{kind}") / name).read_text(encoding="utf-8")
+
+
 def _postgres(piece: Piece) -> None:
     database, password = piece.details["database"], piece.details["password"]
     name = sql.Identifier(database)
@@ -47,6 +52,11 @@ def _postgres(piece: Piece) -> None:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(MONITOR), password))
         grant = sql.SQL("GRANT pg_monitor, pg_use_reserved_connections TO {}")
         connection.execute(grant.format(sql.Identifier(MONITOR)))
+        connection.execute(_grant("postgres", "grant-backup.sql").encode())
+        words = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+            sql.Identifier(BACKUP_SQL), piece.details["backup_password"]
+        )
+        connection.execute(words)
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} STRATEGY file_copy").format(name, owner))
     with psycopg.connect(piece.address, dbname=database, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
@@ -67,6 +77,7 @@ def _mongodb(piece: Piece) -> None:
     client: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(piece.address, serverSelectionTimeoutMS=5000) as client:
         client.admin.command("createUser", MONITOR, pwd=password, roles=roles)
+        client.admin.command("createUser", BACKUP, pwd=piece.details["backup_password"], roles=["backup"])
         for name, documents in _eyewear(datetime.now(UTC)).items():
             collection: Collection[dict[str, Any]] = client[database][name]
             collection.insert_many(documents)
@@ -96,6 +107,8 @@ def _eyewear(now: datetime) -> dict[str, list[dict[str, Any]]]:
 def _redis(piece: Piece) -> None:
     with redis.Redis.from_url(piece.address, socket_timeout=10) as client:
         client.execute_command("ACL", "SETUSER", MONITOR, "on", f">{piece.details['password']}", *_REDIS_GRANT.split())
+        _, name, *rules = _grant("redis", "grant-backup.acl").split()
+        client.execute_command("ACL", "SETUSER", name, f">{piece.details['backup_password']}", *rules)
         pipeline = client.pipeline(transaction=False)
         for key, value, seconds in _KEYS.get(piece.platform, lambda: _cache("cache", 100))():
             pipeline.set(key, value, ex=seconds)
@@ -166,6 +179,15 @@ def _s3(piece: Piece) -> None:
         store.close()
 
 
+def _vault(piece: Piece) -> None:
+    """Make the bucket of a vault: one that may lock its objects cannot be made so later."""
+    store = seaweedfs.client(piece.address)
+    try:
+        store.create_bucket(Bucket=piece.details["bucket"], ObjectLockEnabledForBucket=piece.details["lock"] == "yes")
+    finally:
+        store.close()
+
+
 def _objects(bucket: str, prefix: str) -> Iterator[tuple[str, bytes]]:
     if "ephemeral" in bucket:
         return  # what is healthy there is that nothing stays
@@ -214,6 +236,7 @@ _KINDS: dict[str, Callable[[Piece], None]] = {
     "mongodb": _mongodb,
     "redis": _redis,
     "s3": _s3,
+    "vault": _vault,
     "prometheus": _prometheus,
     "opensearch": _opensearch,
     "nats": _nats,

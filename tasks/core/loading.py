@@ -96,6 +96,8 @@ def platform_of(document: Document, model: type[AnyPlatform]) -> AnyPlatform:
 
 
 def _no_such_name(path: Path, name: str, spec: PlatformSpec) -> str:
+    if path[2:4] == ("backup", "to"):
+        return f"{name!r} is no vault" if spec.vaults else "it is to be backed up, and there are no `vaults`"
     if path[:2] == ("systems", name):
         return "a system cannot need itself"
     if path[0] == "systems" and name in spec.systems and name not in spec.severities:

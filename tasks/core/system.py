@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.core.limits import REACHABLE, Catalog, Limit, Measure
 from tasks.core.model import Model
@@ -95,6 +95,14 @@ class BackupPlan(Model):
         min_length=1,
         description="The platform's vaults: it is taken into the first, and copied from there to the others.",
     )
+
+    @field_validator("to")
+    @classmethod
+    def _each_vault_once(cls, to: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in to if to.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is named twice: a second copy in the same vault is none")
+        return to
 
     def methods(self) -> tuple[str, ...]:
         """Name the ways in which it is taken, each a backup of its own: `logical`, `physical`. Kinds extend it."""
