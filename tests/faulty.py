@@ -126,6 +126,16 @@ class Faulty:
         self._next("abort")
         self.inner.abort(unfinished)
 
+    def locked_until(self, key: str):
+        fault = self._next("locked_until")
+        until = self.inner.locked_until(key)
+        self._after(fault, "locked_until")
+        return until
+
+    def require_lock(self, key: str = "") -> None:
+        self._next("require_lock")
+        self.inner.require_lock(key)
+
 
 class _Forgotten(Exception):
     """Makes the wrapped store drop what the outer one says it has."""

@@ -7,9 +7,9 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from tasks.core.errors import ConfigError, Denied, PermanentError
@@ -38,6 +38,18 @@ class Unfinished(NamedTuple):
     key: str
     id: str
     since: datetime
+
+
+class Lock(NamedTuple):
+    """That a store lets nobody change or remove a blob for a while: object lock.
+
+    Attributes:
+        duration: Counted from when the blob is written.
+        mode: Whether a right of its own may break the lock, or nobody at all.
+    """
+
+    duration: timedelta
+    mode: Literal["governance", "compliance"] = "governance"
 
 
 class BlobStore(Protocol):
@@ -96,6 +108,18 @@ class BlobStore(Protocol):
         """Remove what is left of a blob that was not ended; one that is gone is fine."""
         ...
 
+    def locked_until(self, key: str) -> datetime | None:
+        """Return until when the store lets nobody remove a blob, or None where it may go, or is not there."""
+        ...
+
+    def require_lock(self, key: str = "") -> None:
+        """See that the store locks what it was told to lock, or that it did lock a blob; nothing where it was not told.
+
+        Raises:
+            ConfigError: It does not.
+        """
+        ...
+
 
 def open_store(
     url: str | Path,
@@ -103,7 +127,9 @@ def open_store(
     endpoint: str | None = None,
     access_key: str | None = None,
     secret_key: str | None = None,
+    region: str | None = None,
     ca_bundle: Path | None = None,
+    lock: Lock | None = None,
 ) -> BlobStore:
     """Open a store; nothing is read, written or contacted yet.
 
@@ -112,20 +138,30 @@ def open_store(
         endpoint: The S3 endpoint where it is not AWS.
         access_key: With `secret_key`, the credentials; without, those of the environment.
         secret_key: See `access_key`.
+        region: The bucket's, where it is neither the environment's nor an endpoint's own.
         ca_bundle: A PEM file of certificate authorities to trust.
+        lock: How what is written is locked; only S3 can.
 
     Raises:
-        ConfigError: The address is of no known kind.
+        ConfigError: The address is of no known kind, or its kind cannot lock.
     """
     parts = urlsplit(str(url))
     if parts.scheme == "s3" and parts.netloc:
         from tasks.clients.blobs_s3 import S3Store  # noqa: PLC0415 - boto3 takes long to load, and folders need none
 
         return S3Store.connect(
-            parts.netloc, parts.path.strip("/"), endpoint=endpoint, keys=(access_key, secret_key), ca_bundle=ca_bundle
+            parts.netloc,
+            parts.path.strip("/"),
+            endpoint=endpoint,
+            region=region,
+            keys=(access_key, secret_key),
+            ca_bundle=ca_bundle,
+            lock=lock,
         )
     if "://" in str(url):
         raise ConfigError(f"{parts.scheme}:// is no store", hint="write a folder or s3://bucket/prefix")
+    if lock is not None:
+        raise ConfigError("a folder cannot lock what is in it", hint="leave out lock, or use S3 with object lock")
     return FolderStore(Path(url))
 
 
@@ -216,6 +252,13 @@ class FolderStore:
             raise PermanentError(f"{unfinished.id!r} is no temporary file", operation="abort a blob")
         with _folder_errors(f"abort {unfinished.key}"):
             self._unlink(path)
+
+    def locked_until(self, key: str) -> datetime | None:  # noqa: ARG002 - as every store has it
+        """Return None: a file may always be removed by whoever may write."""
+        return None
+
+    def require_lock(self, key: str = "") -> None:
+        """Do nothing: no folder is told to lock."""
 
     def _files(self, prefix: str, *, kept: bool) -> Iterator[tuple[str, int]]:
         """Yield key and size of each file: those that are kept, or those that are on their way."""
@@ -350,3 +393,10 @@ class MemoryStore:
 
     def abort(self, unfinished: Unfinished) -> None:
         """Do nothing: there is never anything."""
+
+    def locked_until(self, key: str) -> datetime | None:  # noqa: ARG002 - as every store has it
+        """Return None: memory locks nothing."""
+        return None
+
+    def require_lock(self, key: str = "") -> None:
+        """Do nothing: memory is not told to lock."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tasks.clients import s3
-from tasks.clients.blobs import BlobWriter, Unfinished
-from tasks.core.errors import Garbled, PermanentError, TransientError, WatchkeeperError
+from tasks.clients.blobs import BlobWriter, Lock, Unfinished
+from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, TransientError, WatchkeeperError
 
 _TIMEOUT = 15.0
 _MEBI = 1 << 20
@@ -30,11 +33,22 @@ class S3Store:
         client: What `tasks.clients.s3.connect` returns.
         bucket: An existing bucket.
         prefix: What stands before every key, without slashes at its ends.
+        lock: How long what is written here stays as it is. Then `delete` removes every version of a blob, as a bucket
+            with object lock would else only hide it.
+        now: The clock; aware.
     """
 
-    def __init__(self, client: Any, bucket: str, prefix: str = "") -> None:
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        prefix: str = "",
+        lock: Lock | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._client, self._bucket = client, bucket
         self._prefix = f"{prefix}/" if prefix else ""
+        self._lock, self._now = lock, now
 
     @classmethod
     def connect(
@@ -45,19 +59,23 @@ class S3Store:
         endpoint: str | None,
         keys: tuple[str | None, str | None],
         ca_bundle: Path | None,
+        region: str | None = None,
+        lock: Lock | None = None,
     ) -> S3Store:
         """Make the client; nothing is contacted yet. Without keys, those of the environment hold."""
-        return cls(s3.connect(endpoint, None, *keys, _TIMEOUT, ca_bundle), bucket, prefix)
+        return cls(s3.connect(endpoint, region, *keys, _TIMEOUT, ca_bundle), bucket, prefix, lock)
 
     def put(self, key: str, data: bytes) -> None:
         """Write a blob, over an older one if there is one."""
         with self._errors(f"write {key}"):
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
+            self._client.put_object(**self._place(key), **self._locking(), **self._sum(data), Body=data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write a blob unless there is one; of several writers at once exactly one is told True."""
         try:
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+            self._client.put_object(
+                **self._place(key), **self._locking(), **self._sum(data), Body=data, IfNoneMatch="*"
+            )
         except s3.Failure as error:
             if s3.error_code(error) in ("PreconditionFailed", "412"):
                 return False
@@ -85,8 +103,21 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         """Remove a blob; one that is not there is fine."""
-        with self._errors(f"delete {key}"):
-            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        if self._lock is None:
+            with self._errors(f"delete {key}"):
+                self._client.delete_object(**self._place(key))
+            return
+        try:
+            self._delete_versions(key)
+        except Denied:
+            until = self.locked_until(key)
+            if until is None:
+                raise
+            raise Denied(
+                f"the store keeps it until {until:%Y-%m-%d %H:%M} UTC",
+                operation=f"delete {key}",
+                hint="wait until the lock has ended",
+            ) from None
 
     def where(self, key: str) -> str:
         """Return the blob's `s3://` address."""
@@ -95,7 +126,7 @@ class S3Store:
     @contextmanager
     def writing(self, key: str) -> Iterator[BlobWriter]:
         """Write a blob of any size as a multipart upload, which is aborted where the block fails."""
-        upload = _Upload(self._client, {"Bucket": self._bucket, "Key": self._prefix + key}, f"write {key}")
+        upload = _Upload(self._client, self._place(key), self._locking(), f"write {key}")
         try:
             yield upload
             upload.complete()
@@ -150,6 +181,70 @@ class S3Store:
             if s3.error_code(error) != "NoSuchUpload":
                 raise s3.translated(error, f"abort {unfinished.key}") from None
 
+    def locked_until(self, key: str) -> datetime | None:
+        """Return until when the store lets nobody remove a blob, or None where it may go, or is not there."""
+        try:
+            head = self._client.head_object(**self._place(key))
+        except s3.Failure as error:
+            if s3.error_code(error) in ("404", "NoSuchKey", "NotFound"):
+                return None
+            raise s3.translated(error, f"look at {key}") from None
+        until: datetime | None = head.get("ObjectLockRetainUntilDate")
+        if head.get("ObjectLockLegalHoldStatus") == "ON":
+            return datetime.max.replace(tzinfo=UTC)
+        return until if until is not None and until > self._now() else None
+
+    def require_lock(self, key: str = "") -> None:
+        """See that the bucket locks, or that it did lock a blob; nothing where it was not told to.
+
+        Raises:
+            ConfigError: It does not.
+        """
+        if self._lock is None:
+            return
+        if key:
+            if self.locked_until(key) is None:
+                raise ConfigError(
+                    f"bucket {self._bucket} took what was to be locked and did not lock it", hint=_UNLOCKED
+                )
+            return
+        try:
+            answer = self._client.get_object_lock_configuration(Bucket=self._bucket)
+            enabled = answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+        except s3.Failure as error:
+            ours = s3.translated(error, f"read the object lock of {self._bucket}")
+            if not isinstance(ours, NotOffered) and s3.error_code(error) != "ObjectLockConfigurationNotFoundError":
+                raise ours from None
+            enabled = False
+        if not enabled:
+            raise ConfigError(f"bucket {self._bucket} has no object lock", hint=_UNLOCKED)
+
+    def _place(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+    def _locking(self) -> dict[str, Any]:
+        if self._lock is None:
+            return {}
+        until = self._now() + self._lock.duration
+        return {"ObjectLockMode": self._lock.mode.upper(), "ObjectLockRetainUntilDate": until}
+
+    def _sum(self, data: bytes) -> dict[str, str]:
+        return {} if self._lock is None else _content_md5(data)
+
+    def _delete_versions(self, key: str) -> None:
+        with self._errors(f"delete {key}"):
+            pages = self._client.get_paginator("list_object_versions").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + key
+            )
+            versions = [
+                version["VersionId"]
+                for page in pages
+                for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                if version["Key"] == self._prefix + key
+            ]
+            for version in versions:
+                self._client.delete_object(**self._place(key), VersionId=version)
+
     @contextmanager
     def _errors(self, operation: str) -> Iterator[None]:
         try:
@@ -158,11 +253,19 @@ class S3Store:
             raise s3.translated(error, operation) from None
 
 
+_UNLOCKED = "make a bucket with object lock, or leave lock out of the vault's spec"
+
+
+def _content_md5(data: bytes) -> dict[str, str]:
+    """Return the header without which S3 takes nothing that is to be locked."""
+    return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
+
+
 class _Upload:
     """One blob on its way: a single call where it is small, else a multipart upload with a few parts in flight."""
 
-    def __init__(self, client: Any, place: dict[str, str], operation: str) -> None:
-        self._client, self._place, self._operation = client, place, operation
+    def __init__(self, client: Any, place: dict[str, str], locking: dict[str, Any], operation: str) -> None:
+        self._client, self._place, self._locking, self._operation = client, place, locking, operation
         self._buffer = bytearray()
         self._id: str | None = None
         self._pool = ThreadPoolExecutor(_UPLOADS)
@@ -178,7 +281,7 @@ class _Upload:
     def complete(self) -> None:
         if self._id is None:
             body = bytes(self._buffer)
-            self._call(lambda: self._client.put_object(**self._place, Body=body))
+            self._call(lambda: self._client.put_object(**self._place, **self._locking, **self._sum(body), Body=body))
             return
         if self._buffer:
             self._send(bytes(self._buffer))
@@ -213,15 +316,22 @@ class _Upload:
 
     def _send(self, body: bytes) -> None:
         if self._id is None:
-            self._id = self._call(lambda: self._client.create_multipart_upload(**self._place))["UploadId"]
+            self._id = self._call(lambda: self._client.create_multipart_upload(**self._place, **self._locking))[
+                "UploadId"
+            ]
         self._land(_UPLOADS - 1)
         self._flying.append(self._pool.submit(self._part, self._number(), body))
 
     def _part(self, number: int, body: bytes) -> dict[str, Any]:
         answer = self._call(
-            lambda: self._client.upload_part(**self._place, UploadId=self._id, PartNumber=number, Body=body)
+            lambda: self._client.upload_part(
+                **self._place, UploadId=self._id, PartNumber=number, **self._sum(body), Body=body
+            )
         )
         return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def _sum(self, body: bytes) -> dict[str, str]:
+        return _content_md5(body) if self._locking else {}
 
     def _land(self, allowed: int) -> None:
         """Wait until no more parts are in flight than allowed."""

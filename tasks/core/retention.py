@@ -207,7 +207,7 @@ def plan(
         now: Aware time; what is dated later is no measure of how old the others are.
         zone: In which the periods are; each backup's own offset without it.
         failed: Groups whose last backup failed: nothing of them is removed.
-        cap: The share of a group's complete backups that may go without a person's approval.
+        cap: The share of a group's complete backups that may go without a person's approval; a single one always may.
 
     Raises:
         ConfigError: The policy is empty, or two backups have one id.
@@ -238,7 +238,7 @@ def plan(
         gone = len(found) - len(kept)
         keep += kept
         remove += [Decision(copy.id, _UNWANTED) for copy in found if copy.id not in reasons]
-        if gone / len(found) > cap:
+        if gone > max(1, cap * len(found)):
             beyond[group] = gone / len(found)
     return Plan(tuple(keep), tuple(remove), beyond)
 

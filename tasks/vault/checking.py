@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tasks.clients.blobs import Unfinished
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.manifest import Manifest
-from tasks.vault.layout import MARKS, RECOVERY
+from tasks.vault.layout import RECOVERY, is_mark
 from tasks.vault.streams import checked
 from tasks.vault.vault import Entry, Vault
 from tasks.vault.writing import discard
@@ -118,8 +118,9 @@ def _names(vault: Vault, manifest: Manifest, sizes: dict[str, int]) -> Iterator[
             yield Flaw(manifest.folder, f"{name} is missing", lost=True)
         elif sizes[name] != size:
             yield Flaw(manifest.folder, f"{name} has {sizes[name]} bytes instead of {size}", lost=True)
-    for name in sizes.keys() - expected.keys() - MARKS:
-        yield Flaw(manifest.folder, f"{name} is in no manifest", lost=False)
+    for name in sizes.keys() - expected.keys():
+        if not is_mark(name):
+            yield Flaw(manifest.folder, f"{name} is in no manifest", lost=False)
     page = vault.store.get(f"{manifest.folder}/{RECOVERY}")
     if page is None or hashlib.sha256(page).hexdigest() != manifest.recovery_sha256:
         yield Flaw(manifest.folder, f"{RECOVERY} is {'missing' if page is None else 'changed'}", lost=False)

@@ -25,6 +25,7 @@ def copy_backup(source: Vault, manifest: Manifest, target: Vault) -> Manifest:
     """
     if target.encrypted and not manifest.recipients:
         raise ConfigError(f"vault {target.name} takes only what is encrypted", hint="say encryption: none in its spec")
+    target.keeping.require_lock()
     if target.store.get(f"{manifest.folder}/{MANIFEST}") is not None:
         there = target.get(manifest.folder)
         if there != manifest:
@@ -33,10 +34,10 @@ def copy_backup(source: Vault, manifest: Manifest, target: Vault) -> Manifest:
     try:
         for part in manifest.parts:
             _copy_part(source, target, manifest, part)
-        write_commit(target.store, manifest, _page(source, manifest))
+        write_commit(target.keeping, manifest, _page(source, manifest))
     except BaseException:
         with suppress(WatchkeeperError):
-            discard(target.store, manifest.folder)
+            discard(target.keeping, manifest.folder)
         raise
     return manifest
 
@@ -50,7 +51,7 @@ def _page(source: Vault, manifest: Manifest) -> bytes:
 
 def _copy_part(source: Vault, target: Vault, manifest: Manifest, part: Part) -> None:
     key = f"{manifest.folder}/{part.path}"
-    with target.store.writing(key) as writer:
+    with target.keeping.writing(key) as writer:
         for data in checked(source.store, key, part):
             target.recipe.pace.take(len(data))
             writer.write(data)

@@ -11,10 +11,18 @@ MANIFEST = "manifest.json"
 RECOVERY = "RECOVERY.md"
 PIN = "pin.json"
 REMOVING = "removing.json"
-MARKS = frozenset({MANIFEST, RECOVERY, PIN, REMOVING})
+FORGOTTEN = "forgotten.json"
+MARKS = frozenset({MANIFEST, RECOVERY, PIN, REMOVING, FORGOTTEN})
+VERIFIED = "verified/"
+HELD = "held/"
 _TRIES = 3
 
 T = TypeVar("T")
+
+
+def is_mark(name: str) -> bool:
+    """Return whether a name below a backup's folder is one that no manifest lists."""
+    return name in MARKS or name.startswith((VERIFIED, HELD))
 
 
 def patiently(call: Callable[[], T]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,16 +12,17 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from tasks.clients.blobs import BlobStore
-from tasks.core.errors import ConfigError, Garbled, WatchkeeperError
+from tasks.core.errors import ConfigError, Denied, Garbled, PermanentError, WatchkeeperError
 from tasks.core.manifest import Manifest, parse_id, read_manifest
+from tasks.vault import records
 from tasks.vault.keys import Identity
-from tasks.vault.layout import MANIFEST, PIN, REMOVING, patiently
+from tasks.vault.layout import FORGOTTEN, HELD, MANIFEST, PIN, REMOVING, VERIFIED, patiently
 from tasks.vault.streams import Recipe, plain
 from tasks.vault.writing import Backup, Progress
 
 _READERS = 8
 
-State = Literal["complete", "incomplete", "being removed"]
+State = Literal["complete", "incomplete", "being removed", "forgotten"]
 
 
 class Entry(NamedTuple):
@@ -35,6 +36,8 @@ class Entry(NamedTuple):
         state: Only what is complete counts.
         pinned: Whether a person wants it kept.
         stored_bytes: Size of all that is in its folder.
+        verified: Names of its verification records, below its folder.
+        held: Names of its holds, below its folder; they may have run out.
     """
 
     platform: str
@@ -44,6 +47,8 @@ class Entry(NamedTuple):
     state: State
     pinned: bool
     stored_bytes: int
+    verified: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -71,6 +76,8 @@ class Vault:
         now: The clock; aware, UTC.
         tell: Is told how a backup goes.
         version: Of Watchkeeper, for manifests.
+        keeper: The same store, locking what is written: for all that a backup is made of; `store` where there is none.
+        eraser: Opens the same store with credentials that may remove; `store` where there is none.
     """
 
     name: str
@@ -80,6 +87,18 @@ class Vault:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     tell: Callable[[Progress], None] = lambda _progress: None
     version: str = ""
+    keeper: BlobStore | None = None
+    eraser: Callable[[], BlobStore] | None = None
+
+    @property
+    def keeping(self) -> BlobStore:
+        """Where that is written which makes up a backup."""
+        return self.store if self.keeper is None else self.keeper
+
+    @property
+    def erasing(self) -> BlobStore:
+        """Where that is removed which makes up a backup."""
+        return self.keeping if self.eraser is None else self.eraser()
 
     @contextmanager
     def begin(
@@ -88,14 +107,16 @@ class Vault:
         """Begin a backup; the block writes its parts and commits it. Without a commit nothing of it remains.
 
         Raises:
-            ConfigError: There is nobody to encrypt for, and it was not said that it need not be.
+            ConfigError: There is nobody to encrypt for, and it was not said that it need not be; or the store was told
+                to lock and does not.
         """
         if self.encrypted and not self.recipe.recipients:
             raise ConfigError(
                 f"vault {self.name} has no recipients", hint="name one, or say encryption: none in the vault's spec"
             )
+        self.keeping.require_lock()
         backup = Backup(
-            self.store,
+            self.keeping,
             self.recipe,
             platform=platform,
             system=system,
@@ -143,8 +164,20 @@ class Vault:
         Raises:
             ConfigError: There is none.
         """
-        data = self.store.get(f"{folder}/{MANIFEST}")
-        if data is None or self.store.get(f"{folder}/{REMOVING}") is not None:
+        manifest = self._manifest(folder)
+        if self.store.get(f"{folder}/{REMOVING}") is not None:
+            raise ConfigError(f"{folder} is being removed from {self.name}", hint="watchkeeper backups list")
+        if self.store.get(f"{folder}/{FORGOTTEN}") is not None:
+            raise ConfigError(f"{folder} was forgotten", hint="watchkeeper vault adopt makes it count again")
+        return manifest
+
+    def manifest_of(self, entry: Entry) -> Manifest:
+        """Read the manifest of what was just listed as complete; quicker than `get`, which looks at the marks anew."""
+        return self._manifest(entry.folder)
+
+    def _manifest(self, folder: str) -> Manifest:
+        data = patiently(lambda: self.store.get(f"{folder}/{MANIFEST}"))
+        if data is None:
             raise ConfigError(f"{self.name} has no complete backup {folder}", hint="watchkeeper backups list")
         manifest = read_manifest(data, f"{folder}/{MANIFEST}")
         if manifest.folder != folder:
@@ -152,15 +185,46 @@ class Vault:
         return manifest
 
     def pin(self, folder: str, *, by: str, why: str) -> None:
-        """Keep a backup whatever retention says."""
-        self.get(folder)
-        pin = {"by": by, "why": why, "at": self.now().isoformat()}
-        self.store.put(f"{folder}/{PIN}", f"{json.dumps(pin, indent=2)}\n".encode())
+        """Keep a backup whatever retention says.
+
+        Raises:
+            ConfigError: There is no such backup, or it is being removed.
+        """
+        self._put_mark(folder, PIN, by=by, why=why)
 
     def unpin(self, folder: str) -> None:
         """Let retention decide again."""
         self.get(folder)
         self.store.delete(f"{folder}/{PIN}")
+
+    def forget(self, folder: str, *, by: str, why: str) -> None:
+        """Make a backup count for nothing, and leave it as it is: one that is damaged, or not to be trusted.
+
+        Raises:
+            ConfigError: There is no such backup, or another one is made from it.
+        """
+        backup = self.get(folder)
+        for other in self.manifests(backup.platform, backup.system):
+            if backup.id in other.parents:
+                raise ConfigError(f"{other.id} is made from it", hint="forget that one first")
+        self._put_mark(folder, FORGOTTEN, by=by, why=why)
+
+    def remember(self, folder: str) -> Manifest:
+        """Make what was forgotten count again. Whether it can be read is the caller's to see before.
+
+        Raises:
+            ConfigError: There is no such backup.
+        """
+        manifest = self._manifest(folder)
+        self.store.delete(f"{folder}/{FORGOTTEN}")
+        return manifest
+
+    def _put_mark(self, folder: str, name: str, *, by: str, why: str) -> None:
+        self.get(folder)
+        mark = {"by": by, "why": why, "at": self.now().isoformat()}
+        self.store.put(f"{folder}/{name}", f"{json.dumps(mark, indent=2)}\n".encode())
+        if self.store.get(f"{folder}/{REMOVING}") is not None:
+            raise ConfigError(f"{folder} is being removed from {self.name}")
 
     def pin_of(self, folder: str) -> Pin | None:
         """Return who wants a backup kept, and why."""
@@ -177,21 +241,47 @@ class Vault:
         """Remove a backup: its manifest first, then its data. What fails is left marked, for `finish_removals`.
 
         Raises:
-            ConfigError: It is pinned.
+            ConfigError: It is pinned, or somebody reads it.
+            Denied: The store keeps it, as it is locked.
         """
-        if self.store.get(f"{folder}/{PIN}") is not None:
-            raise ConfigError(f"{folder} is pinned", hint="watchkeeper backups pin --off")
+        self._refuse_pinned(folder)
+        until = self.store.locked_until(f"{folder}/{MANIFEST}")
+        if until is not None:
+            raise Denied(
+                f"the store keeps {folder} until {until:%Y-%m-%d %H:%M} UTC", hint="wait until its lock has ended"
+            )
         patiently(lambda: self.store.put(f"{folder}/{REMOVING}", b"{}\n"))
-        patiently(lambda: self.store.delete(f"{folder}/{MANIFEST}"))
+        try:
+            self._refuse_pinned(folder)
+            self._refuse_held(folder)
+        except ConfigError:
+            patiently(lambda: self.store.delete(f"{folder}/{REMOVING}"))
+            raise
         self._clear(folder)
 
-    def finish_removals(self) -> list[str]:
+    def finish_removals(self, platform: str = "") -> list[str]:
         """Remove what was left of backups whose removal failed, and return their folders."""
-        begun = [entry.folder for entry in self.entries() if entry.state == "being removed"]
+        begun = [entry.folder for entry in self.entries(platform) if entry.state == "being removed"]
         for folder in begun:
-            patiently(lambda folder=folder: self.store.delete(f"{folder}/{MANIFEST}"))  # type: ignore[misc]
-            self._clear(folder)
+            self.finish_removal(folder)
         return begun
+
+    def finish_removal(self, folder: str) -> None:
+        """Remove what was left of one backup whose removal failed.
+
+        Raises:
+            ConfigError: Somebody reads it.
+        """
+        self._refuse_held(folder)
+        self._clear(folder)
+
+    def _refuse_pinned(self, folder: str) -> None:
+        if self.store.get(f"{folder}/{PIN}") is not None:
+            raise ConfigError(f"{folder} is pinned", hint="watchkeeper backups pin --off")
+
+    def _refuse_held(self, folder: str) -> None:
+        for hold in records.holds(self, folder):
+            raise ConfigError(f"{hold.who} reads {folder} ({hold.why})", hint="wait until it has ended")
 
     def read(self, manifest: Manifest, name: str, identity: Identity | None = None) -> Iterator[bytes]:
         """Yield what a part holds, as the kind wrote it; the last step raises where anything was wrong with it.
@@ -214,14 +304,20 @@ class Vault:
         return copy_backup(self, manifest, target)
 
     def _clear(self, folder: str) -> None:
-        keys = [key for key in self.store.sizes(f"{folder}/") if not key.endswith((f"/{REMOVING}", f"/{MANIFEST}"))]
-        for key in keys:
-            patiently(lambda key=key: self.store.delete(key))  # type: ignore[misc]
-        patiently(lambda: self.store.delete(f"{folder}/{REMOVING}"))
+        erasing, first, last = self.erasing, f"{folder}/{MANIFEST}", f"{folder}/{REMOVING}"
+        patiently(lambda: erasing.delete(first))
+        if patiently(lambda: self.store.get(first)) is not None:
+            raise PermanentError("the store still has its manifest", operation=f"remove {folder}")
+        for key in patiently(lambda: self.store.sizes(f"{folder}/")):
+            if key not in (first, last):
+                patiently(lambda key=key: erasing.delete(key))  # type: ignore[misc]
+        if left := patiently(lambda: self.store.sizes(f"{folder}/")).keys() - {last}:
+            raise PermanentError(f"the store still has {len(left)} of its files", operation=f"remove {folder}")
+        patiently(lambda: erasing.delete(last))
 
     def _read(self, entries: Iterable[Entry]) -> Iterator[Manifest]:
         with ThreadPoolExecutor(_READERS) as pool:
-            yield from pool.map(lambda entry: self.get(entry.folder), entries)
+            yield from pool.map(lambda entry: self._manifest(entry.folder), entries)
 
 
 def _entry(folder: str, files: dict[str, int]) -> Entry | None:
@@ -229,5 +325,22 @@ def _entry(folder: str, files: dict[str, int]) -> Entry | None:
     told = parse_id(name)
     if told is None:
         return None
-    state: State = "being removed" if REMOVING in files else "complete" if MANIFEST in files else "incomplete"
-    return Entry(platform, system, name, told, state, PIN in files, sum(files.values()))
+    return Entry(
+        platform,
+        system,
+        name,
+        told,
+        _state(files),
+        PIN in files,
+        sum(files.values()),
+        tuple(file for file in files if file.startswith(VERIFIED)),
+        tuple(file for file in files if file.startswith(HELD)),
+    )
+
+
+def _state(files: Collection[str]) -> State:
+    if REMOVING in files:
+        return "being removed"
+    if MANIFEST not in files:
+        return "incomplete"
+    return "forgotten" if FORGOTTEN in files else "complete"

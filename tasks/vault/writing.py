@@ -179,12 +179,14 @@ def write_commit(store: BlobStore, manifest: Manifest, page: bytes) -> None:
 
     Raises:
         PermanentError: The store has something else.
+        ConfigError: It was told to lock, and does not.
     """
     key = f"{manifest.folder}/{MANIFEST}"
     recovery = f"{manifest.folder}/{RECOVERY}"
     patiently(lambda: store.put(recovery, page))
     if patiently(lambda: store.get(recovery)) != page:
         raise PermanentError("the store does not have RECOVERY.md as it was written", operation="commit")
+    patiently(lambda: store.require_lock(recovery))
     data = manifest.to_bytes()
     if not store.put_if_absent(key, data):
         raise PermanentError(f"there is a backup {manifest.folder} already", operation="commit")
