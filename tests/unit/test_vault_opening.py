@@ -46,7 +46,7 @@ def test_not_encrypted_is_only_what_the_platform_says_so_of(tmp_path):
         open_vault("local", folder_spec(tmp_path), None, SecretResolver({}))
 
 
-@pytest.mark.parametrize("text", ["age1nonsense", PAIR.identity, "# nobody\n"])
+@pytest.mark.parametrize("text", ["age1nonsense", PAIR.identity, "# nobody\n"], ids=["nonsense", "secret", "nobody"])
 def test_a_recipient_that_is_none_is_refused_and_a_secret_one_is_not_shown(tmp_path, text):
     resolver = SecretResolver({"ALL": text})
     with pytest.raises(ConfigError) as refused:
