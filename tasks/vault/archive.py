@@ -148,7 +148,8 @@ class Archive:
         sizes = {key.removeprefix(start): size for key, size in self.vault.store.sizes(start).items()}
         data: dict[str, int] = {}
         for path, size in sizes.items():
-            data[_name_of(path)] = max(size, data.get(_name_of(path), 0))
+            if not path.endswith(_SIDECAR):
+                data[_name_of(path)] = max(size, data.get(_name_of(path), 0))
         found = [path.removesuffix(_SIDECAR) for path in sizes if path.endswith(_SIDECAR)]
         return [Stored(name, data.get(name, 0)) for name in sorted(found)]
 
