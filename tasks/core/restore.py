@@ -85,6 +85,8 @@ class Order:
         folder: An empty folder for scratch, on a disk with room; whoever asked removes it.
         until: The point in time to restore to: aware, UTC; None for the moment that the backup shows.
         position: The same as the system itself counts: an LSN, a named point, an oplog position.
+        latest: Instead of a time: as new as what goes on from the backup reaches, log or slices; where there is
+            nothing of the kind, the moment that the backup shows.
         only: What of it: a database, a collection, a prefix, as the kind names it; all where there is nothing.
         jobs: How many streams at once, where the kind can.
         phase: Times what happens within its block.
@@ -95,6 +97,7 @@ class Order:
     into: str | None = field(default=None, repr=False)
     until: datetime | None = None
     position: str | None = None
+    latest: bool = False
     only: tuple[str, ...] = ()
     jobs: int = 2
     phase: Callable[[Phase], AbstractContextManager[None]] = field(repr=False, kw_only=True)
@@ -166,9 +169,34 @@ class Endpoints(Protocol):
         ...
 
 
-class Verify(Protocol):
-    """The checks of a kind's `verify.py`: `parse(source)` is level 2, `compare(spec, source, restored)` level 3."""
+class Parse(Protocol):
+    """`parse` in a kind's `verify.py`: level 2. It reads every part, so every hash is held too."""
 
-    def __call__(self, *arguments: Any) -> Iterator[Assertion]:
-        """Yield what holds and what does not; raise only where it could not be told."""
+    def __call__(self, source: Source, /) -> Iterator[Assertion]:
+        """Yield what holds and what does not.
+
+        Raises:
+            Garbled: A part is damaged or missing.
+            ConfigError: It is encrypted for others.
+        """
+        ...
+
+
+class Compare(Protocol):
+    """`compare` in a kind's `verify.py`: level 3, and the spec's own assertions."""
+
+    def __call__(self, spec: SystemSpec, source: Source, restored: Restored, /) -> Iterator[Assertion]:
+        """Yield what holds and what does not; what could not be told is an assertion of outcome `errored`."""
+        ...
+
+
+class Spoil(Protocol):
+    """`spoil` in a kind's `verify.py`: the negative control of level 3."""
+
+    def __call__(self, spec: SystemSpec, restored: Restored, /) -> str:
+        """Change a scratch copy as an older schema or a half restore would, so that `compare` must see it.
+
+        Returns:
+            What was done, for a person: `dropped the table public.projects`. Empty where there is nothing to spoil.
+        """
         ...

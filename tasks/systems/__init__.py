@@ -18,6 +18,7 @@ from pydantic import Field, create_model
 
 from tasks.core.backup import Backup, Recovery
 from tasks.core.platform import PlatformSpec
+from tasks.core.restore import Compare, Endpoints, Parse, Restore, Spoil
 from tasks.core.system import Probe, SystemSpec
 
 
@@ -45,6 +46,20 @@ class Kind:
             return None
         module = importlib.import_module(f"{self.package}.backup")
         return cast("Backup", module.backup), cast("Recovery", module.recovery)
+
+    def restore(self) -> tuple[Restore, Endpoints] | None:
+        """Import and return what restores the kind and what tells where an address leads, or None where it cannot."""
+        if not self.can("restore"):
+            return None
+        module = importlib.import_module(f"{self.package}.restore")
+        return cast("Restore", module.restore), cast("Endpoints", module.endpoints)
+
+    def verify(self) -> tuple[Parse, Compare, Spoil] | None:
+        """Import and return the checks of a backup and of a restored copy, or None where the kind has none."""
+        if not self.can("verify"):
+            return None
+        module = importlib.import_module(f"{self.package}.verify")
+        return cast("Parse", module.parse), cast("Compare", module.compare), cast("Spoil", module.spoil)
 
 
 @functools.cache
