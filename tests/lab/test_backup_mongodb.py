@@ -9,10 +9,13 @@ from bson import json_util
 
 from deployments.lab.servers import free_ports, running, secantus
 from tasks.clients.secrets import SecretResolver
-from tasks.core.backup import Order
-from tasks.core.errors import Denied, TransientError, Unreachable
+from tasks.core.backup import Order, Parent, Taken
+from tasks.core.errors import ConfigError, Denied, PermanentError, TransientError, Unreachable
 from tasks.core.system import Access
 from tasks.systems.mongodb import backup as backing
+from tasks.systems.mongodb import dump as dumping
+from tasks.systems.mongodb.layout import FOLDER, OPLOG
+from tasks.systems.mongodb.oplog import read_position
 from tasks.systems.mongodb.spec import Spec
 from tests.sinks import MemorySink
 
@@ -39,15 +42,19 @@ def admin(server):
         yield client
 
 
-def taken_from(uri, sink=None):
+LOGICAL = Order("logical")
+
+
+def taken_from(uri, sink=None, order=LOGICAL, plan=None):
     sink = sink or MemorySink()
     access = Access(resolver=SecretResolver({"URI": uri}), now=lambda: datetime.now(UTC))
-    return backing.backup(Spec(kind="mongodb", uri={"env": "URI"}), access, sink, Order("logical")), sink
+    spec = Spec(kind="mongodb", uri={"env": "URI"}, backup={"to": ["store"], **(plan or {})})
+    return backing.backup(spec, access, sink, order), sink
 
 
 def give_back(sink, client, database):
     """Make collections anew from the files alone, as mongorestore does."""
-    folder = f"{backing.FOLDER}/{database}/"
+    folder = f"{FOLDER}/{database}/"
     for name, data in sink.parts.items():
         if not (name.startswith(folder) and name.endswith(".metadata.json")):
             continue
@@ -100,18 +107,142 @@ def test_the_commands_name_every_part(server):
     assert "mongorestore" in text
 
 
-def test_what_is_written_meanwhile_is_not_in_it(server, admin, monkeypatch):
-    one, seen = backing._one, []
+@pytest.fixture
+def writing_first(admin, monkeypatch):
+    """Write a document between the snapshot and the first collection that is read."""
+    one, seen = dumping._one, []
 
-    def writing_first(*arguments):
+    def first_write(*arguments):
         if not seen:
             seen.append(admin.shop.orders.insert_one({"number": 9999}).inserted_id)
+            admin.shop.orders.update_one({"number": 0}, {"$set": {"seen": True}})
         return one(*arguments)
 
-    monkeypatch.setattr(backing, "_one", writing_first)
-    taken, _ = taken_from(server.address)
+    monkeypatch.setattr(dumping, "_one", first_write)
+    yield seen
     admin.shop.orders.delete_one({"_id": seen[0]})
+    admin.shop.orders.update_one({"number": 0}, {"$unset": {"seen": 1}})
+
+
+@pytest.mark.usefixtures("writing_first")
+def test_what_is_written_meanwhile_is_not_in_it(server):
+    taken, sink = taken_from(server.address)
     assert taken.counts["shop.orders"] == 500
+    assert taken.details["consistency"] == "transaction"
+    assert OPLOG not in sink.parts
+
+
+@pytest.mark.usefixtures("writing_first")
+def test_what_no_transaction_holds_is_joined_to_one_moment_by_the_oplog(server, monkeypatch):
+    monkeypatch.setattr(dumping, "_SMALL", -1)
+    taken, sink = taken_from(server.address)
+    assert taken.details["consistency"] == "oplog"
+    assert taken.details["changed"]["shop.orders"] >= 1
+    entries = bson.decode_all(sink.parts[OPLOG])
+    assert [entry["o"]["number"] for entry in entries if entry["op"] == "i"][-1] == 9999
+    assert entries[-1]["ts"] <= read_position(taken.position["oplog"])
+    assert 'mongorestore --uri "$URI" --stopOnError --oplogReplay dump' in backing.recovery(taken, list(sink.parts))
+
+
+def test_a_transaction_that_lasts_too_long_goes_on_with_the_oplog(server, monkeypatch):
+    monkeypatch.setattr(dumping, "_TRANSACTION_SECONDS", -1)
+    taken, sink = taken_from(server.address)
+    assert taken.details["consistency"] == "oplog"
+    assert OPLOG in sink.parts
+    assert taken.counts["shop.orders"] == 500
+
+
+def test_a_transaction_that_the_server_ends_leaves_no_backup(server, admin, monkeypatch):
+    taking = dumping._all
+
+    def ended(client, session, copy):
+        admin.admin.command({"killSessions": [session.session_id]})
+        return taking(client, session, copy)
+
+    monkeypatch.setattr(dumping, "_all", ended)
+    with pytest.raises(TransientError, match="ended the snapshot"):
+        taken_from(server.address)
+
+
+def test_only_the_databases_of_the_plan_are_taken(server, admin):
+    admin.other.things.insert_one({"n": 1})
+    taken, _ = taken_from(server.address, plan={"databases": ["other"]})
+    assert taken.counts == {"other.things": 1}
+    with pytest.raises(ConfigError, match="no database nowhere"):
+        taken_from(server.address, plan={"databases": ["nowhere"]})
+    admin.drop_database("other")
+
+
+def parent(identity, taken):
+    return Parent(identity, Taken.model_validate_json(taken.model_dump_json()), (), lambda _name: iter(()))
+
+
+def a_slice(uri, base, last=None):
+    return taken_from(uri, order=Order("oplog", parent=last, base=base))
+
+
+def numbers(sink, start):
+    """Return what was inserted from a number on, in the order of the slice."""
+    entries = bson.decode_all(sink.parts[OPLOG])
+    found = [entry["o"].get("number") for entry in entries if entry["op"] == "i" and entry["ns"] == "shop.orders"]
+    return [number for number in found if number >= start]
+
+
+def test_slices_follow_each_other_without_a_gap_and_name_what_they_go_on_from(server, admin):
+    base = parent("base", taken_from(server.address)[0])
+    admin.shop.orders.insert_one({"number": 10_000})
+    first, one = a_slice(server.address, base)
+    assert first.parents == ("base",)
+    assert numbers(one, 10_000) == [10_000]
+    admin.shop.orders.insert_one({"number": 10_001})
+    second, two = a_slice(server.address, base, parent("one", first))
+    assert second.parents == ("base", "one")
+    assert second.position["from"] == first.position["oplog"]
+    assert numbers(two, 10_001) == [10_001]
+    assert second.counts["entries"] == len(bson.decode_all(two.parts[OPLOG]))
+    assert abs(second.consistent_as_of - datetime.now(UTC)) < timedelta(minutes=1)
+    text = backing.recovery(second, list(two.parts))
+    assert "`base`, `one`" in text
+    assert "--oplogReplay dump" in text
+    newer = parent("newer", taken_from(server.address)[0])
+    admin.shop.orders.insert_one({"number": 10_002})
+    joining, three = a_slice(server.address, newer, parent("two", second))
+    assert joining.parents == ("newer",)
+    assert joining.position["from"] == second.position["oplog"]
+    assert numbers(three, 10_002) == [10_002]
+    admin.shop.orders.delete_many({"number": {"$gte": 10_000}})
+
+
+def test_a_slice_without_a_dump_is_refused_with_the_cure(server):
+    with pytest.raises(ConfigError) as caught:
+        a_slice(server.address, None)
+    assert "logical" in caught.value.hint
+
+
+def moved(taken, position):
+    return taken.model_copy(update={"position": taken.position | position})
+
+
+def test_an_oplog_that_rolled_over_is_a_gap_that_is_told(server):
+    taken, _ = taken_from(server.address)
+    old = {"from": "1000000000:1", "oplog": "1000000000:1"}
+    with pytest.raises(PermanentError, match="no longer holds 2001-09-09 01:46:40 UTC"):
+        a_slice(server.address, parent("base", moved(taken, old)))
+    first, _ = a_slice(server.address, parent("base", taken))
+    last = moved(first, old).model_copy(update={"parents": ("older",)})
+    late, _ = a_slice(server.address, parent("base", taken), parent("old", last))
+    assert late.parents == ("base",)
+    assert "2001-09-09" in late.warnings[0]
+
+
+def test_a_server_that_was_set_back_gives_no_slice(server):
+    taken, _ = taken_from(server.address)
+    ahead = {"from": "4000000000:1", "oplog": "4000000000:1"}
+    with pytest.raises(PermanentError, match="set back"):
+        a_slice(server.address, parent("base", moved(taken, ahead)))
+    other = taken.model_copy(update={"details": taken.details | {"set": "other"}})
+    with pytest.raises(ConfigError, match="another replica set"):
+        a_slice(server.address, parent("base", other))
 
 
 def test_a_user_who_may_not_read_gets_no_backup(server, admin):

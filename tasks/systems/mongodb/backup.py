@@ -1,176 +1,178 @@
-"""Backs a MongoDB up in mongodump's own layout: BSON by collection, and beside it what a collection is made with.
-
-All collections are read in one transaction with read concern `snapshot`, so they are of one moment.
-"""
+"""Backs a MongoDB up: a dump in mongodump's own layout, and slices of the oplog that go on from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import pymongo
-from bson import json_util
-from pymongo import errors
-from pymongo.client_session import ClientSession
-from pymongo.read_concern import ReadConcern
+from bson import Timestamp
 
-from tasks.core.backup import Order, Sink, Taken
-from tasks.core.errors import ConfigError, Garbled
+from tasks.core.backup import Order, Parent, Sink, Taken
+from tasks.core.errors import ConfigError, Garbled, PermanentError
 from tasks.core.system import Access
-from tasks.systems.mongodb.connection import APPLICATION, translated
-from tasks.systems.mongodb.spec import Spec
+from tasks.systems.mongodb.connection import Blocking, blocking
+from tasks.systems.mongodb.dump import Dump, dump, without_users
+from tasks.systems.mongodb.layout import FOLDER, OPLOG
+from tasks.systems.mongodb.oplog import clock, must_hold, newest, oldest, read_position, read_slice, written
+from tasks.systems.mongodb.spec import Plan, Spec
 
-FOLDER = "dump"
-
-_SECONDS = 20
-_NEVER = frozenset({"local", "config"})
-_Client = pymongo.MongoClient[dict[str, Any]]
-
-
-@dataclass
-class _Copy:
-    """What is read so far."""
-
-    sink: Sink
-    total: int
-    done: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+_SECONDS = 20.0
 
 
-def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:  # noqa: ARG001 - it knows one way
-    """Write `dump/<database>/<collection>.bson` and `.metadata.json` of every database but `local` and `config`.
+def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:
+    """Write a dump of every database but `local` and `config`, or a slice of the oplog.
 
     Users and roles are in `dump/admin/`, as mongodump has them, where the server shows their collections; else a
-    warning says so. Views have metadata alone.
+    warning says so. Views have metadata alone. A slice is one part, `dump/oplog.bson`.
 
     Raises:
+        ConfigError: There is no dump that a slice could go on from, or a database of the plan is not there.
+        PermanentError: The oplog no longer holds what a slice must begin with.
         Denied: The user may not do what `grant-backup.js` grants.
-        NotOffered: The server is in no replica set, so it has no snapshots.
         WatchkeeperError: As the server says.
     """
     uri = access.resolver.resolve(spec.backup_uri or spec.uri)
-    trust: dict[str, Any] = {"tlsCAFile": str(access.ca_bundle)} if access.ca_bundle and "tls=true" in uri else {}
-    try:
-        client: _Client = pymongo.MongoClient(
-            uri, appname=APPLICATION, serverSelectionTimeoutMS=_SECONDS * 1000, retryReads=False, **trust
-        )
-    except (errors.PyMongoError, ValueError, TypeError):
-        raise ConfigError(
-            "the uri is no MongoDB address", hint="write mongodb://user:password@host:port/database"
-        ) from None
-    try:
-        with client:
-            return _taken(client, access, sink)
-    except errors.PyMongoError as error:
-        raise translated(error) from error
+    with blocking(uri, seconds=_SECONDS, ca_bundle=access.ca_bundle) as client:
+        if order.method == "oplog":
+            return _slice(client, sink, order)
+        return _logical(client, access, sink, spec.backup or Plan(to=("-",)))
 
 
-def _taken(client: _Client, access: Access, sink: Sink) -> Taken:
+def _logical(client: Blocking, access: Access, sink: Sink, plan: Plan) -> Taken:
+    began, hello = access.now(), client.admin.command("hello")
     version = str(client.server_info()["version"])
-    databases = [entry for entry in client.list_databases() if entry["name"] not in _NEVER]
-    found: dict[str, list[Mapping[str, Any]]] = {
-        entry["name"]: list(client[entry["name"]].list_collections()) for entry in databases
-    }
-    copy = _Copy(sink, sum(int(entry.get("sizeOnDisk", 0)) for entry in databases))
-    with client.start_session() as session, session.start_transaction(read_concern=ReadConcern("snapshot")):
-        # The snapshot is made by the first read.
-        began = access.now()
-        client.admin["system.version"].find_one({}, session=session)
-        moment = session.operation_time
-        for database, collections in found.items():
-            for collection in collections:
-                _one(client, session, database, collection, copy)
-    at = datetime.fromtimestamp(moment.time, UTC) if moment is not None else began
+    copy = dump(client, sink, plan.databases)
+    if missing := sorted(set(plan.databases) - set(copy.found)):
+        raise ConfigError(f"there is no database {missing[0]}", hint="correct backup.databases")
+    moment, start = copy.moment, copy.start
+    details: dict[str, Any] = {"databases": sorted(copy.found), "consistency": copy.consistency}
+    if copy.changed:
+        details["changed"] = copy.changed
     return Taken(
         method="logical",
-        consistent_as_of=at,
+        consistent_as_of=began if moment is None else clock(moment),
         server_version=version,
         tools={"pymongo": pymongo.version},
-        position={} if moment is None else {"oplog": f"{moment.time}:{moment.inc}"},
+        position={"oplog": written(moment), "from": written(start)} if moment and start else {},
         counts=copy.counts,
-        details={"databases": sorted(found)},
-        warnings=_without_users(client, found),
+        details=details | _set_of(hello),
+        warnings=_warnings(client, copy, plan),
         source_bytes=copy.total,
     )
 
 
-def _without_users(client: _Client, found: Mapping[str, list[Mapping[str, Any]]]) -> tuple[str, ...]:
-    """Say so where the server has users and does not list the collection that holds them."""
-    if any(told["name"] == "system.users" for told in found.get("admin", [])):
-        return ()
-    try:
-        has_users = bool(client.admin.command({"usersInfo": 1}).get("users"))
-    except errors.OperationFailure:
-        has_users = True
-    return ("users and roles are not in it: the server does not show admin.system.users",) if has_users else ()
+def _warnings(client: Blocking, copy: Dump, plan: Plan) -> tuple[str, ...]:
+    told = list(without_users(client, copy)) if not plan.databases else []
+    if copy.consistency == "none":
+        told.append("its collections are not of one moment: the server is in no replica set, so it has no oplog")
+    return tuple(told)
 
 
-def _one(client: _Client, session: ClientSession, database: str, told: Mapping[str, Any], copy: _Copy) -> None:
-    """Write one collection, and what it is made with."""
-    name, kind = told["name"], told.get("type", "collection")
-    if name.startswith("system.") and (database, name) not in _OF_ADMIN and name != "system.js":
-        return
-    path = f"{FOLDER}/{_escaped(database)}/{_escaped(name)}"
-    with copy.sink.part(f"{path}.metadata.json") as writer:
-        writer.write(_metadata(client, database, told).encode())
-    if kind != "collection":
-        return
-    count = 0
-    with copy.sink.part(f"{path}.bson") as writer:
-        batches: Any = client[database][name].find_raw_batches(
-            session=session
-        )  # its stub says documents; it gives bytes
-        for batch in batches:
-            count += _documents(batch)
+def _slice(client: Blocking, sink: Sink, order: Order) -> Taken:
+    """Write what happened since the last slice, or since the dump."""
+    if order.base is None:
+        raise ConfigError("there is no dump to go on from", hint="take a backup by the method `logical` first")
+    hello = client.admin.command("hello")
+    first, end = oldest(client), newest(client)
+    start, parents, warnings = _begin(order.base, order.parent, first)
+    must_hold(first, start)
+    if end is None or order.base.taken.details.get("set", hello.get("setName")) != hello.get("setName"):
+        raise ConfigError("the dump is of another replica set", hint="take a new one by the method `logical`")
+    if end < start:
+        raise PermanentError(
+            f"the oplog ends before {clock(start):%Y-%m-%d %H:%M:%S} UTC, where the last slice ended",
+            hint="the server was set back: take a new backup by the method `logical`",
+        )
+    count = size = 0
+    with sink.part(OPLOG) as writer:
+        for batch, entries in read_slice(client, start, end):
             writer.write(batch)
-            copy.done += len(batch)
-            copy.sink.progress(copy.done, max(copy.total, copy.done))
-    copy.counts[f"{database}.{name}"] = count
+            count, size = count + entries, size + len(batch)
+            sink.progress(size)
+    return Taken(
+        method="oplog",
+        consistent_as_of=max(clock(end), _local_time(hello)),
+        server_version=str(client.server_info()["version"]),
+        tools={"pymongo": pymongo.version},
+        position={"from": written(start), "oplog": written(end)},
+        counts={"entries": count},
+        parents=parents,
+        details=_set_of(hello),
+        warnings=warnings,
+    )
 
 
-_OF_ADMIN = frozenset({("admin", "system.users"), ("admin", "system.roles"), ("admin", "system.version")})
+def _begin(base: Parent, last: Parent | None, first: Timestamp | None) -> tuple[Timestamp, tuple[str, ...], Warnings]:
+    """Return where a slice begins, what it cannot be used without, and what is lost.
+
+    Raises:
+        ConfigError: The dump does not say where it stands in the oplog.
+    """
+    if "from" not in base.taken.position:
+        raise ConfigError("the dump does not say where it stands in the oplog: its server was in no replica set")
+    after_base = read_position(base.taken.position["from"])
+    if last is None:
+        return after_base, (base.id,), ()
+    after_last = read_position(last.taken.position["oplog"])
+    follows = last.taken.parents[:1] == (base.id,)
+    if first is not None and after_last < first <= after_base and not follows:
+        return after_base, (base.id,), (f"no moment between {clock(after_last)} and {clock(first)} can be restored",)
+    if follows:
+        return after_last, (*last.taken.parents, last.id), ()
+    # The first slice after a new dump joins the older chain to it.
+    return min(after_last, after_base), (base.id,), ()
 
 
-def _metadata(client: _Client, database: str, told: Mapping[str, Any]) -> str:
-    """Write mongodump's metadata: options, indexes, the collection's own id and name."""
-    is_view = told.get("type") == "view"
-    indexes = [] if is_view else [dict(index) for index in client[database][told["name"]].list_indexes()]
-    metadata: dict[str, Any] = {
-        "options": told.get("options", {}),
-        "indexes": indexes,
-        "collectionName": told["name"],
-        "type": told.get("type", "collection"),
-    }
-    if identity := told.get("info", {}).get("uuid"):
-        metadata["uuid"] = bytes(identity).hex()
-    return json_util.dumps(metadata, json_options=json_util.CANONICAL_JSON_OPTIONS)
+Warnings = tuple[str, ...]
 
 
-def _documents(batch: bytes) -> int:
-    """Count the documents of a batch by their lengths alone."""
-    count = position = 0
-    while position < len(batch):
-        length = int.from_bytes(batch[position : position + 4], "little")
-        if length < 5 or position + length > len(batch):  # noqa: PLR2004 - the empty document
-            raise Garbled("a batch ends in the middle of a document")
-        position += length
-        count += 1
-    return count
+def _set_of(hello: dict[str, Any]) -> dict[str, str]:
+    return {"set": str(hello["setName"])} if "setName" in hello else {}
 
 
-def _escaped(name: str) -> str:
-    return quote(name, safe="$ ").replace("%20", " ")
+def _local_time(hello: dict[str, Any]) -> datetime:
+    told = hello.get("localTime")
+    if not isinstance(told, datetime):
+        raise Garbled("the server does not tell its time")
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def recovery(taken: Taken, parts: Sequence[str]) -> str:
     """Return the commands that give the dump back to mongorestore. See `tasks.core.backup.Recovery`."""
-    lines = [f"Start an empty MongoDB of version {taken.server_version} or newer; let URI name its administrator.", ""]
     folders = dict.fromkeys(part.rsplit("/", 1)[0] for part in sorted(parts))
-    lines += [f"    mkdir -p '{folder}'" for folder in folders]
-    lines += [f"    {{read:{part}}} > '{part}'" for part in sorted(parts)]
-    lines += ["", "Then give it back, with its indexes, validators, views and users:", ""]
-    lines += [f'    mongorestore --uri "$URI" --stopOnError {FOLDER}', ""]
+    files = [f"    mkdir -p '{folder}'" for folder in folders]
+    files += [f"    {{read:{part}}} > '{part}'" for part in sorted(parts)]
+    if taken.method == "oplog":
+        return _recovery_of_slice(taken, files)
+    replay = " --oplogReplay" if OPLOG in parts else ""
+    lines = [
+        f"Start an empty MongoDB of version {taken.server_version} or newer; let URI name its administrator.",
+        "",
+        *files,
+        "",
+        "Then give it back, with its indexes, validators, views and users:",
+        "",
+        f'    mongorestore --uri "$URI" --stopOnError{replay} {FOLDER}',
+        "",
+    ]
     return "\n".join(lines)
+
+
+def _recovery_of_slice(taken: Taken, files: Sequence[str]) -> str:
+    before = ", ".join(f"`{parent}`" for parent in taken.parents)
+    return "\n".join(
+        [
+            f"This is what happened from {taken.position['from']} to {taken.position['oplog']}, in seconds since 1970",
+            f"and a number. Restore first, one after the other: {before}. Then, in an empty folder:",
+            "",
+            *files,
+            "",
+            "Replay it; let URI name the administrator. To end at a moment before a mishap add",
+            "`--oplogLimit=SECONDS:1` to this, the last command.",
+            "",
+            f'    mongorestore --uri "$URI" --oplogReplay {FOLDER}',
+            "",
+        ]
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tasks.core.errors import (
 )
 
 Client = pymongo.AsyncMongoClient[dict[str, Any]]
+Blocking = pymongo.MongoClient[dict[str, Any]]
 APPLICATION = "watchkeeper"
 
 _OPERATION_SHARE = 0.5
@@ -33,6 +36,11 @@ _PASSWORD: _Explanation = (
     "the user or the password is wrong",
     "check user, password and authSource of the uri",
 )
+_SNAPSHOT_ENDED: _Explanation = (
+    TransientError,
+    "the server ended the snapshot before everything was read",
+    "see what ended the session, or raise transactionLifetimeLimitSeconds",
+)
 _BY_CODE: dict[int, _Explanation] = {
     11: _PASSWORD,
     13: _DENIED,
@@ -42,6 +50,11 @@ _BY_CODE: dict[int, _Explanation] = {
     59: (NotOffered, "the server does not know the command", None),
     76: (NotOffered, "the server is in no replica set", None),
     115: (NotOffered, "the server does not support the command", None),
+    136: (PermanentError, "the oplog no longer holds what was being read", "enlarge it with replSetResizeOplog"),
+    239: _SNAPSHOT_ENDED,
+    246: _SNAPSHOT_ENDED,
+    251: _SNAPSHOT_ENDED,
+    290: _SNAPSHOT_ENDED,
     40324: (NotOffered, "the server does not know the stage", None),
     50: (TransientError, "it took longer than the check may take", "raise the system's timeout"),
     91: (Unreachable, "the server is shutting down", None),
@@ -81,9 +94,6 @@ def connect(uri: str, *, within: timedelta, ca_bundle: Path | None = None) -> Cl
         ConfigError: The uri is none; the message does not show it.
     """
     milliseconds = max(1, int(within.total_seconds() * 1000 * _OPERATION_SHARE))
-    trust: dict[str, Any] = {}
-    if ca_bundle and re.search(r"(tls|ssl)=true|^mongodb\+srv:", uri, re.IGNORECASE) and "tlsCAFile" not in uri:
-        trust["tlsCAFile"] = str(ca_bundle)
     try:
         return pymongo.AsyncMongoClient(
             uri,
@@ -94,12 +104,52 @@ def connect(uri: str, *, within: timedelta, ca_bundle: Path | None = None) -> Cl
             retryReads=False,
             maxPoolSize=2,
             tz_aware=True,
-            **trust,
+            **_trust(uri, ca_bundle),
         )
     except (errors.PyMongoError, ValueError, TypeError):
-        raise ConfigError(
-            "the uri is no MongoDB address", hint="write mongodb://user:password@host:port/database"
-        ) from None
+        raise _no_address() from None
+
+
+@contextmanager
+def blocking(uri: str, *, seconds: float = 20, ca_bundle: Path | None = None) -> Iterator[Blocking]:
+    """Give a client that blocks, and map whatever pymongo raises within the block.
+
+    Args:
+        uri: A MongoDB URI.
+        seconds: Finding the server, and connecting, may take this long; an answer as long as it needs.
+        ca_bundle: PEM file of certificate authorities to trust, where the uri asks for TLS and names none.
+
+    Raises:
+        ConfigError: The uri is none; the message does not show it.
+        WatchkeeperError: As the server says.
+    """
+    milliseconds = int(seconds * 1000)
+    try:
+        client: Blocking = pymongo.MongoClient(
+            uri,
+            appname=APPLICATION,
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            retryReads=False,
+            **_trust(uri, ca_bundle),
+        )
+    except (errors.PyMongoError, ValueError, TypeError):
+        raise _no_address() from None
+    try:
+        with client:
+            yield client
+    except errors.PyMongoError as error:
+        raise translated(error) from error
+
+
+def _trust(uri: str, ca_bundle: Path | None) -> dict[str, Any]:
+    asks = re.search(r"(tls|ssl)=true|^mongodb\+srv:", uri, re.IGNORECASE)
+    return {"tlsCAFile": str(ca_bundle)} if ca_bundle and asks and "tlsCAFile" not in uri else {}
+
+
+def _no_address() -> ConfigError:
+    hint = "write mongodb://user:password@host:port/database"
+    return ConfigError("the uri is no MongoDB address", hint=hint)
 
 
 def translated(error: BaseException) -> WatchkeeperError:

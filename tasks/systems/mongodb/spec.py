@@ -112,9 +112,18 @@ CATALOG = Catalog(
 class Plan(BackupPlan):
     """How a MongoDB is backed up."""
 
+    databases: tuple[str, ...] = Field((), description="Only these databases; all but `local` and `config` by default.")
+    oplog: Literal["continuous", "none"] = Field(
+        "none", description="Whether slices of the oplog are kept, so that any moment can be restored."
+    )
+
     def methods(self) -> tuple[str, ...]:
-        """Name the ways in which it is taken."""
-        return ("logical",)
+        """Name the ways in which it is taken: `logical` a dump, `oplog` a slice of what happened since."""
+        return ("logical", "oplog") if self.oplog == "continuous" else ("logical",)
+
+    def base(self, method: str) -> str | None:
+        """Name what a slice goes on from."""
+        return "logical" if method == "oplog" else None
 
 
 class Spec(ProtectedSpec):
