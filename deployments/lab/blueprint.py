@@ -42,6 +42,7 @@ BACKUP, BACKUP_SQL = "watchkeeper-backup", "watchkeeper_backup"
 STORE = "s3"
 """The process that plays every S3."""
 _LOGGED = timedelta(hours=3)
+_FILES = 20
 
 
 @dataclass
@@ -250,6 +251,19 @@ def _rabbitmq(plan: Blueprint, target: str, system: Any) -> None:
     plan.pieces.append(Piece(target, "rabbitmq", front, back, process=_name(target), details=details))
 
 
+def _files(plan: Blueprint, target: str, system: Any) -> None:
+    """Make a folder with what its paths name: a file where a path ends in a suffix, else a folder with some."""
+    folder = _folder(plan, target)
+    plan.fill(system.root, str(folder))
+    for path in system.paths:
+        place = folder / path
+        names = (place,) if place.suffix else tuple(place / f"{number:03}.txt" for number in range(_FILES))
+        for name in names:
+            name.parent.mkdir(parents=True, exist_ok=True)
+            name.write_text(f"{target} {name.relative_to(folder)}\n" * _FILES, encoding="utf-8")
+    plan.pieces.append(Piece(target, "files", details={"folder": str(folder)}))
+
+
 def _not_played(plan: Blueprint, target: str, system: SystemSpec) -> None:
     """Fill the names of a kind that has no server here, so that the spec resolves; nobody listens there."""
     if _lives_inside(system) is not None:
@@ -269,6 +283,7 @@ _KINDS: dict[str, Callable[[Blueprint, str, Any], None]] = {
     "mongodb": _mongodb,
     "redis": _redis,
     "s3": _s3,
+    "files": _files,
     "kubernetes": _kubernetes,
     "prometheus": _prometheus,
     "compose": _compose,

@@ -36,6 +36,10 @@ def compose(port, _):
     return fields, {"IT_ENGINE": f"tcp://user:{SECRET}@127.0.0.1:{port}"}
 
 
+def files(port, folder):
+    return {"root": {"env": "IT_ROOT"}}, {"IT_ROOT": str(folder / f"there is no port {port} in a folder that is gone")}
+
+
 def host(port, folder):
     _, environment = prometheus(port, folder)
     return {"through": "other"}, environment
@@ -123,6 +127,7 @@ ROWS: dict[str, Row] = {
     row.__name__: row
     for row in (
         compose,
+        files,
         host,
         http,
         kubernetes,

@@ -95,7 +95,7 @@ def test_a_good_spec_is_read_with_a_byte_order_mark_and_windows_lines():
             "kind: reddis",
             "shop.yaml:10:5: systems.cache.kind: 'reddis' is no kind; did you mean 'redis'?",
         ),
-        ("    kind: redis\n", "", "shop.yaml:9:3: systems.cache: has no kind; allowed: compose, host, http,"),
+        ("    kind: redis\n", "", "shop.yaml:9:3: systems.cache: has no kind; allowed: compose, files, host, http,"),
         (
             "warn: 80%",
             "warn: 80ms",
@@ -194,7 +194,7 @@ def test_an_unknown_key_lists_what_is_allowed():
 
 
 def test_a_wrong_kind_lists_what_there_is():
-    assert "allowed: compose, host, http, kubernetes, logs" in only_problem("kind: redis", "kind: oracle")
+    assert "allowed: compose, files, host, http, kubernetes, logs" in only_problem("kind: redis", "kind: oracle")
 
 
 def test_all_mistakes_are_told_in_the_order_of_the_file():
