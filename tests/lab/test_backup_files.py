@@ -411,6 +411,17 @@ def test_a_copy_that_differs_in_anything_is_red(tree, tmp_path):
     assert "and 1 more" in assertion.note
 
 
+def test_a_spoiled_copy_is_red(tree, tmp_path):
+    taken, sink = taken_from(tree)
+    source = MemorySource(taken, sink)
+    found = restored(tmp_path, source)
+    assert verifying.spoil(the_spec(tree), found).startswith("cut the last byte of 'c")
+    (assertion,) = verifying.compare(the_spec(tree), source, found)
+    assert assertion.outcome is Outcome.FAILED
+    taken, sink = taken_from(tree, paths=["empty"])
+    assert verifying.spoil(the_spec(tree), restored(tmp_path / "more", MemorySource(taken, sink))) == ""
+
+
 def test_the_checks_of_the_spec_are_held_against_the_copy(tree, tmp_path):
     taken, sink = taken_from(tree)
     source = MemorySource(taken, sink)

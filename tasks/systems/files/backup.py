@@ -321,7 +321,7 @@ def recovery(taken: Taken, parts: Sequence[str]) -> str:
     if ARCHIVE not in parts:
         raise PermanentError(f"the backup has no part {ARCHIVE}")
     paths = " ".join(shlex.quote(_named([path])) for path in taken.details.get("paths", ()))
-    return f"""Unpack it into an empty folder, with GNU tar. As root owners come back too (by number); else all is yours.
+    return f"""Unpack it into an empty folder, with GNU tar. As root, owners come back too, by number.
 
     mkdir -p "${{TARGET:-files}}"
     {{read:{ARCHIVE}}} | tar -x -p --numeric-owner -C "${{TARGET:-files}}" -f -
