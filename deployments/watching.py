@@ -11,8 +11,7 @@ from rich.console import Console
 from tasks.core.backup_report import BackupReport
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport
-from tasks.core.units import format_bytes, format_duration
-from tasks.reports import backup_terminal, backup_words, terminal
+from tasks.reports import backup_words, bulletin_terminal, terminal
 
 if TYPE_CHECKING:
     from tasks.backing_up import BackupRun, Made
@@ -62,7 +61,7 @@ class BackupWatcher:
             if monotonic() - self._said.get(system, 0.0) < _OFTEN:
                 return
             self._said[system] = monotonic()
-        self._progress.print(f"  {system}: {progress_line(progress)}", style="bright_black")
+        self._progress.print(f"  {system}: {progress.text}", style="bright_black")
 
     def done(self, made: Made) -> None:
         """Say what came of a system."""
@@ -74,11 +73,4 @@ class BackupWatcher:
     def ended(self, report: BackupReport) -> None:
         """Show the summary."""
         self._progress.print()
-        self._console.print(backup_terminal.render(report))
-
-
-def progress_line(progress: Progress) -> str:
-    """Say how far, how quick, and how long yet: `1.2 GiB of 5 GiB, 120 MiB a second, 32 s left`."""
-    of = f" of {format_bytes(progress.total)}" if progress.total is not None else ""
-    left = f", {format_duration(round(progress.remaining))} left" if progress.remaining is not None else ""
-    return f"{format_bytes(progress.done)}{of}, {format_bytes(progress.rate)} a second{left}"
+        self._console.print(bulletin_terminal.render(backup_words.bulletin(report)))

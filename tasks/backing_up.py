@@ -24,6 +24,7 @@ from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
 from tasks.core.manifest import Manifest, new_id
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import report_id
+from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.system import Access, BackupPlan, ProtectedSpec
 from tasks.core.vaults import Encryption, FolderVault
@@ -36,7 +37,7 @@ from tasks.vault.writing import Progress
 
 _FIRST = frozenset({"postgres", "mongodb", "redis"})
 _NUMBER = re.compile(r"\d+")
-_STREAMS = 4
+STREAMS = 4
 """How many systems are read, or copied, at the same time."""
 
 Told = Callable[[str, Progress], None]
@@ -182,7 +183,9 @@ class BackupRun:
         self, made: Mapping[str, Made], *, scheduled: datetime | None = None, run_url: str | None = None
     ) -> BackupReport:
         """Put the report together, failures of systems that nothing is known of among them."""
-        everything = [made.get(name) or self.untold(name, "it was not begun") for name in self.systems]
+        everything = [
+            made.get(name) or self.untold(name, WatchkeeperError("it was not begun")) for name in self.systems
+        ]
         return BackupReport(
             id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
             platform=self.platform.platform,
@@ -199,9 +202,27 @@ class BackupRun:
             run_url=run_url,
         )
 
-    def untold(self, system: str, reason: str) -> Made:
+    def untold(self, system: str, error: Exception) -> Made:
         """Return the failure of a system whose backup ended in a way that told nothing."""
-        return Made(failed=(self._failed(system, "", self.plan(system).to[0], WatchkeeperError(reason), 0.0),))
+        return Made(failed=(self._failed(system, "", self.plan(system).to[0], error, 0.0),))
+
+    def uncopied(self, made: Made, reason: str) -> Made:
+        """Return what was taken, and the failure of its copies, where these ended in a way that told nothing."""
+        error = WatchkeeperError(reason)
+        failed = [
+            self._failed(taken.system, taken.method, name, error, 0.0, backup=taken.id)
+            for taken, _ in made.backups
+            for name in self.plan(taken.system).to[1:]
+        ]
+        return replace(made, failed=(*made.failed, *failed))
+
+    def has_copies(self, made: Made) -> bool:
+        """Tell whether what was taken of a system goes into other vaults too."""
+        return any(len(self.plan(taken.system).to) > 1 for taken, _ in made.backups)
+
+    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so
+        """Remember what is to be told of Watchkeeper itself."""
+        self.notes.append(self.access.resolver.scrub(f"{what.replace('_', ' ')}: {error}"))
 
     def _methods(self, plan: BackupPlan, newest: Mapping[str, Parent]) -> list[str]:
         """Return in which ways to take a system; what one goes on from is taken first where there is none."""
@@ -284,10 +305,10 @@ def back_up(run: BackupRun, *, told: Told, done: Callable[[Made], None]) -> Back
         made[system] = run.copy(made[system])
         done(made[system])
 
-    with ThreadPoolExecutor(_STREAMS) as pool:
+    with ThreadPoolExecutor(STREAMS) as pool:
         for wave in run.waves:
             list(pool.map(take, wave))
-        list(pool.map(copy, (name for name in run.systems if len(run.plan(name).to) > 1 and made[name].backups)))
+        list(pool.map(copy, (name for name in run.systems if run.has_copies(made[name]))))
     return run.report(made)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.artifacts import (
@@ -27,6 +27,7 @@ from tasks.clients.outbox import Attachment, Delivery, Message, Outbox, Parcel
 from tasks.clients.slack import Bot, Messenger, Webhook
 from tasks.core.digest import Evening
 from tasks.core.errors import TransientError, WatchkeeperError
+from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport, Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
@@ -36,6 +37,30 @@ from tasks.inspections import Inspection, report_store, store_beside_reports
 from tasks.reports import charts, markdown, slack, wording
 
 AnyFaces = TypeVar("AnyFaces", bound=faces.Faces)
+
+
+class Run(Protocol):
+    """What publishing needs of a run: whose result it is, with what, and where to say what went wrong with it."""
+
+    @property
+    def platform(self) -> PlatformSpec:
+        """The spec, or what could be saved of a broken one."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """Resolves references; tells the time."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """Where things are kept."""
+        ...
+
+    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:
+        """Remember what is to be told of Watchkeeper itself."""
+        ...
+
 
 _PENDING = "Pending"
 _PROGRESS_SECONDS = 1.0
@@ -83,8 +108,19 @@ async def publish_digest(closing: Closing, evening: Evening, *, tell: bool) -> S
     return await _publish(closing.inspection, make, _as_it_is, tell=tell)
 
 
+async def publish_bulletin(run: Run, make: Callable[[], faces.OfBulletin], *, tell: bool) -> State[Any]:
+    """Keep, show and tell what says itself in a bulletin; then return the state that its verdict asks for.
+
+    Args:
+        run: Whose result it is.
+        make: Makes it; called anew where it could not be kept, so that it says so.
+        tell: Tell the platform's channel in Slack.
+    """
+    return await _publish(run, make, _as_it_is, tell=tell)
+
+
 async def _publish(
-    inspection: Inspection,
+    inspection: Run,
     make: Callable[[], AnyFaces],
     draw: Callable[[AnyFaces], Awaitable[AnyFaces]],
     *,
@@ -105,7 +141,7 @@ async def _publish(
     return final_state(made, told)
 
 
-async def _as_it_is(made: faces.OfDigest) -> faces.OfDigest:
+async def _as_it_is(made: AnyFaces) -> AnyFaces:
     return made
 
 
@@ -133,7 +169,7 @@ async def _transient(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
 
 
 @task(name="store-report", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=1, retry_condition_fn=_transient)
-async def store_report(inspection: Inspection, made: faces.Faces) -> str:
+async def store_report(inspection: Run, made: faces.Faces) -> str:
     """Keep a report or a digest and return where its HTML is found.
 
     Raises:
@@ -145,7 +181,7 @@ async def store_report(inspection: Inspection, made: faces.Faces) -> str:
 
 
 @task(name="write-status-page", cache_policy=NO_CACHE)
-async def write_status(inspection: Inspection) -> str:
+async def write_status(inspection: Run) -> str:
     """Write the platform's status page and badge anew, beside the reports, and return where the page is found.
 
     Raises:
@@ -171,7 +207,7 @@ async def publish_artifacts(made: faces.Faces) -> None:
 
 
 @task(name="tell-slack", cache_policy=NO_CACHE)
-async def tell_slack(inspection: Inspection, made: faces.Faces) -> State[Any]:
+async def tell_slack(inspection: Run, made: faces.Faces) -> State[Any]:
     """Put the report in the outbox and flush it.
 
     Returns:
@@ -226,7 +262,7 @@ def open_messenger(settings: Settings, access: Access) -> Messenger | None:
     return None
 
 
-def _deliver(inspection: Inspection, parcel: Parcel, messenger: Messenger) -> Delivery:
+def _deliver(inspection: Run, parcel: Parcel, messenger: Messenger) -> Delivery:
     """Tell through the outbox; where that cannot be written, tell at once and without a net."""
     now = inspection.access.now
     outbox = Outbox(store_beside_reports(inspection.settings, "outbox"), now=now)

@@ -1,4 +1,4 @@
-"""How a run of backups is said: every renderer takes its words from here. Texts are plain, as `wording` has them."""
+"""What a run of backups says: its bulletin, which every renderer knows, and the lines of a command's progress."""
 
 from __future__ import annotations
 
@@ -7,19 +7,53 @@ from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes, format_duration
 from tasks.reports import wording
+from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 
-HEADS = ("System", "Taken as", "Size", "Stored", "Took", "Shows", "Vaults")
+_HEADS = ("System", "Taken as", "Size", "Stored", "Took", "Shows", "Vaults", "Backup")
+
+
+def bulletin(report: BackupReport) -> Bulletin:
+    """Say a run of backups: failures first, then each system's, then what is not in them."""
+    failed = tuple(
+        Line(text=what_failed(one), outcome=Outcome.FAILED, note=one.reason, remedy=one.hint) for one in report.failed
+    )
+    parts = [
+        Part(title="Failed", lines=failed),
+        Part(title="Backed up", lines=tuple(_line(backup, report) for backup in report.backups)),
+        Part(title="Not in the backups", lines=tuple(_missing(report))),
+        Part(
+            title="Where they are",
+            table=Table(heads=_HEADS, rows=tuple(_row(backup, report) for backup in report.backups)),
+            aside=True,
+        ),
+    ]
+    late = wording.lateness(report)
+    return Bulletin(
+        name=f"{wording.name_of(report)}, backup",
+        word=verdict_word(report),
+        verdict=report.verdict,
+        sentence=failure_line(report.failed[0]) if report.failed else scope(report),
+        facts=(f"restore point {report.restore_point}",),
+        warnings=(*([late] if late else []), *report.notes),
+        parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
+        platform=report.platform,
+        flow=report.flow,
+        id=report.id,
+        environment=report.environment,
+        finished=report.finished,
+        made=wording.took(report),
+        run_url=report.run_url,
+    )
 
 
 def verdict_word(report: BackupReport) -> str:
     """Say the verdict in a few words: `backed up`, `2 of 5 backups failed`."""
     match report.verdict:
         case Verdict.FAILED:
-            tried = len(report.backups) + sum(not failure.id for failure in report.failed)
             missing = sum(not failure.id for failure in report.failed)
             copies = len(report.failed) - missing
-            parts = [f"{missing:,} of {wording.plural(tried, 'backup')} failed"] if missing else []
-            parts += [f"{copies:,} could not be copied"] if copies else []
+            parts = [f"{missing:,} of {wording.plural(len(report.backups) + missing, 'backup')} failed"] * bool(missing)
+            parts += [f"{wording.plural(copies, 'copy')} failed".replace("copys", "copies")] * bool(copies)
             return ", ".join(parts)
         case Verdict.UNKNOWN:
             return "nothing was backed up"
@@ -29,32 +63,18 @@ def verdict_word(report: BackupReport) -> str:
             return "backed up"
 
 
-def verdict_line(report: BackupReport) -> str:
-    """Say platform and verdict in a line."""
-    return f"{wording.verdict_icon(report)} {wording.name_of(report)}: {verdict_word(report)}"
-
-
-def headline(report: BackupReport) -> str:
-    """Say platform, verdict and the worst thing in one line, for a notification on a locked phone."""
-    line = verdict_line(report)
-    return f"{line}: {failure_line(report.failed[0])}" if report.failed else f"{line} ({scope(report)})"
-
-
 def scope(report: BackupReport) -> str:
-    """Say how much there is: `3 backups of 3 systems, 1.2 GiB stored, within 4 s`."""
+    """Say how much there is: `3 backups of 3 systems, 1.2 GiB stored, skew 4 s`."""
     if not report.backups:
-        return "no backups"
+        return "there is no backup"
     systems = len({backup.system for backup in report.backups})
     parts = [
         f"{wording.plural(len(report.backups), 'backup')} of {wording.plural(systems, 'system')}",
         f"{format_bytes(report.stored_bytes)} stored",
     ]
-    return ", ".join([*parts, skew(report)] if len(report.backups) > 1 else parts)
-
-
-def skew(report: BackupReport) -> str:
-    """Say how far the moments that the backups show lie apart."""
-    return f"skew {format_duration(report.skew_seconds)}"
+    if len(report.backups) > 1:
+        parts.append(f"skew {format_duration(round(report.skew_seconds, 1))}")
+    return ", ".join(parts)
 
 
 def failure_line(failure: FailedBackup) -> str:
@@ -69,29 +89,44 @@ def what_failed(failure: FailedBackup) -> str:
     return f"the copy of {name} in {wording.plain(failure.vault, 80)}" if failure.id else name
 
 
-def row(backup: TakenBackup, report: BackupReport) -> tuple[str, ...]:
-    """Return the cells of a backup's line, under `HEADS`."""
-    how = f"{backup.method}, goes on from {backup.parent}" if backup.parent else backup.method
+def backup_line(backup: TakenBackup) -> str:
+    """Say a backup in a line: `database logical · 1.2 GiB, 300 MiB stored · 12 s · local, offsite`."""
+    return " · ".join([f"{backup.system} {backup.method}", *_facts(backup)])
+
+
+def _facts(backup: TakenBackup) -> tuple[str, ...]:
     return (
-        wording.plain(backup.title, 80),
-        wording.plain(how, 80),
-        format_bytes(backup.bytes),
-        format_bytes(backup.stored_bytes),
-        format_duration(backup.seconds),
-        wording.day_and_time(backup.consistent_as_of, report),
-        wording.plain(", ".join(backup.vaults), 120),
+        f"{format_bytes(backup.bytes)}, {format_bytes(backup.stored_bytes)} stored",
+        format_duration(round(backup.seconds, 1)),
+        ", ".join(backup.vaults),
     )
 
 
-def outcome(backup: TakenBackup, report: BackupReport) -> Outcome:
-    """Say how a backup is: failed where a copy of it is missing, warned where something is newly missing in it."""
-    if any(failure.id == backup.id for failure in report.failed):
-        return Outcome.FAILED
-    return Outcome.WARNED if backup.news else Outcome.PASSED
+def _line(backup: TakenBackup, report: BackupReport) -> Line:
+    incomplete = any(failure.id == backup.id for failure in report.failed)
+    how = f"{backup.system} {backup.method}" + (f", since {backup.parent}" if backup.parent else "")
+    outcome = None if incomplete else Outcome.PASSED
+    return Line(text=how, outcome=outcome, facts=_facts(backup))
 
 
-def backup_line(backup: TakenBackup) -> str:
-    """Say a backup in a line: `database logical · 1.2 GiB, 300 MiB stored · 12 s · local, offsite`."""
-    sizes = f"{format_bytes(backup.bytes)}, {format_bytes(backup.stored_bytes)} stored"
-    facts = (f"{backup.system} {backup.method}", sizes, format_duration(backup.seconds), ", ".join(backup.vaults))
-    return " · ".join(wording.plain(fact, 120) for fact in facts)
+def _missing(report: BackupReport) -> list[Line]:
+    """Say what might be missed: a problem while it is news, and information from then on."""
+    return [
+        Line(text=f"{backup.system}: {warning}", outcome=Outcome.WARNED if warning in backup.news else None)
+        for backup in report.backups
+        for warning in backup.warnings
+    ]
+
+
+def _row(backup: TakenBackup, report: BackupReport) -> Row:
+    cells = (
+        backup.title,
+        backup.method,
+        format_bytes(backup.bytes),
+        format_bytes(backup.stored_bytes),
+        format_duration(round(backup.seconds, 1)),
+        wording.day_and_time(backup.consistent_as_of, report),
+        ", ".join(backup.vaults),
+        backup.id,
+    )
+    return Row(cells=cells)

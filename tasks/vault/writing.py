@@ -14,6 +14,7 @@ from tasks.clients.blobs import BlobStore
 from tasks.core.backup import Recovery, Taken
 from tasks.core.errors import ConfigError, PermanentError
 from tasks.core.manifest import Manifest, Part, new_id, stored_path
+from tasks.core.units import format_bytes, format_duration
 from tasks.vault.layout import MANIFEST, RECOVERY, patiently
 from tasks.vault.recovery import recovery_page
 from tasks.vault.streams import Incoming, Recipe
@@ -35,6 +36,13 @@ class Progress(NamedTuple):
     total: int | None
     rate: float
     remaining: float | None
+
+    @property
+    def text(self) -> str:
+        """How far, how quick, and how long yet: `1.2 GiB of 5 GiB, 120 MiB a second, 32 s left`."""
+        of = f" of {format_bytes(self.total)}" if self.total is not None else ""
+        left = f", {format_duration(round(self.remaining))} left" if self.remaining is not None else ""
+        return f"{format_bytes(self.done)}{of}, {format_bytes(self.rate)} a second{left}"
 
 
 class Backup:
