@@ -1,4 +1,4 @@
-"""Puts into a Prefect server what the flows need there: the work pool and every deployment of prefect.yaml.
+"""Puts into a Prefect server what the flows need there: the work pool, locks, and every deployment of prefect.yaml.
 
     python -m deployments.bootstrap                        # a process pool, for a worker on this machine
     python -m deployments.bootstrap --pool kubernetes --image registry.example.com/watchkeeper:1 --home /opt/watchkeeper
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -22,6 +23,10 @@ from prefect.cli import app
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.workers.process import ProcessWorker
+
+from tasks.core.errors import ConfigError
+from tasks.locks import lock_names
+from tasks.platforms import load, platform_names
 
 POOL = "watchkeeper"
 _ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +63,17 @@ async def bootstrap(kind: str, template: dict[str, Any], *, wait: float) -> None
                 raise SystemExit(f"the Prefect server does not answer: {error}")
             await asyncio.sleep(0.2)
         await client.create_work_pool(WorkPoolCreate(name=POOL, type=kind, base_job_template=template), overwrite=True)
+        for name in locks():
+            await client.upsert_global_concurrency_limit_by_name(name, 1)
+
+
+def locks() -> list[str]:
+    """Return the global concurrency limits that the flows ask for; a spec that cannot be read adds none."""
+    names: list[str] = []
+    for platform in platform_names():
+        with contextlib.suppress(ConfigError):
+            names += lock_names(load(platform))
+    return names
 
 
 def job_template(

@@ -17,7 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 
 from tasks import platforms
-from tasks.clients.blobs import open_store
 from tasks.core.backup import Order, Parent
 from tasks.core.backup_report import FLOW, BackupReport, Copied, FailedBackup, TakenBackup
 from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
@@ -27,11 +26,8 @@ from tasks.core.report import report_id
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.system import Access, BackupPlan, ProtectedSpec
-from tasks.core.vaults import Encryption, FolderVault
 from tasks.systems import kinds
-from tasks.vault.keys import recipients
-from tasks.vault.pipe import Pace
-from tasks.vault.streams import Recipe
+from tasks.vault.opening import open_platform_vault
 from tasks.vault.vault import Vault
 from tasks.vault.writing import Progress
 
@@ -128,7 +124,7 @@ class BackupRun:
         backups: list[tuple[TakenBackup, Manifest]] = []
         failed: list[FailedBackup] = []
         try:
-            vault = replace(self.vault(plan.to[0]), tell=lambda progress: told(system, progress))
+            vault = self.vault(plan.to[0], lambda progress: told(system, progress))
             newest = self._newest(system, vault)
             methods = self._methods(plan, newest)
         except Exception as error:  # noqa: BLE001 - one system's surprise must not stop the others
@@ -162,22 +158,17 @@ class BackupRun:
             backups.append((taken.model_copy(update={"copies": tuple(copies)}), manifest))
         return Made(tuple(backups), tuple(failed))
 
-    def vault(self, name: str) -> Vault:
+    def vault(self, name: str, tell: Callable[[Progress], None] = lambda _progress: None) -> Vault:
         """Open one of the platform's vaults; nothing is contacted yet."""
-        spec, encryption, resolve = self.platform.vaults[name], self.platform.encryption, self.access.resolver.resolve
-        if isinstance(spec, FolderVault):
-            store = open_store(resolve(spec.path))
-        else:
-            store = open_store(
-                f"s3://{spec.bucket}/{spec.prefix}",
-                endpoint=None if spec.endpoint is None else resolve(spec.endpoint),
-                access_key=None if spec.access_key is None else resolve(spec.access_key),
-                secret_key=None if spec.secret_key is None else resolve(spec.secret_key),
-                ca_bundle=self.access.ca_bundle,
-            )
-        keys = recipients(map(resolve, encryption.recipients)) if isinstance(encryption, Encryption) else []
-        recipe = Recipe(keys, pace=Pace(spec.bandwidth))
-        return Vault(name, store, recipe, encrypted=encryption != "none", now=self.access.now, version=_version())
+        return open_platform_vault(
+            self.platform,
+            name,
+            self.access.resolver,
+            now=self.access.now,
+            tell=tell,
+            version=_version(),
+            ca_bundle=self.access.ca_bundle,
+        )
 
     def report(
         self, made: Mapping[str, Made], *, scheduled: datetime | None = None, run_url: str | None = None

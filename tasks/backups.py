@@ -11,8 +11,6 @@ from prefect import get_run_logger, task
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.concurrency._asyncio import ConcurrencySlotAcquisitionError
-from prefect.concurrency.asyncio import concurrency
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
@@ -21,11 +19,10 @@ from tasks.backing_up import STREAMS, BackupRun, Made
 from tasks.checks import slot
 from tasks.clients.threads import in_thread
 from tasks.core.backup_report import FLOW
-from tasks.core.errors import ConfigError
 from tasks.core.loading import SpecError
-from tasks.core.platform import PlatformSpec
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
+from tasks.locks import locked
 from tasks.publishing import publish_bulletin
 from tasks.reports import backup_words, markdown
 from tasks.vault.writing import Progress
@@ -135,31 +132,6 @@ async def publish_backup(run: BackupRun, made: dict[str, Made], *, tell: bool) -
         return faces.OfBulletin(report, backup_words.bulletin(report))
 
     return await publish_bulletin(run, make, tell=tell)
-
-
-def lock_names(platform: PlatformSpec) -> list[str]:
-    """Return the global concurrency limits, one slot each, that keep two from a system's backups at the same time."""
-    return [_lock(platform.platform, system) for system in platform.protected]
-
-
-@asynccontextmanager
-async def locked(platform: str, systems: Sequence[str]) -> AsyncIterator[None]:
-    """Hold the locks of systems as long as the block lasts; waits for whoever holds one.
-
-    Raises:
-        ConfigError: There is no such lock: the deployments were not applied since the system is backed up.
-    """
-    try:
-        async with concurrency([_lock(platform, system) for system in systems], occupy=1, strict=True):
-            yield
-    except ConcurrencySlotAcquisitionError as error:
-        raise ConfigError(
-            f"the lock of {', '.join(systems)} cannot be had: {error}", hint="apply the deployments: watchkeeper up"
-        ) from None
-
-
-def _lock(platform: str, system: str) -> str:
-    return f"{FLOW}-{platform}-{system}"
 
 
 @asynccontextmanager

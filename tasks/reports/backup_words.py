@@ -9,7 +9,7 @@ from tasks.core.units import format_bytes, format_duration
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 
-_HEADS = ("System", "Taken as", "Size", "Stored", "Took", "Shows", "Vaults", "Backup")
+_HEADS = ("System", "Shows", "Backup", "In")
 
 
 def bulletin(report: BackupReport) -> Bulletin:
@@ -21,6 +21,7 @@ def bulletin(report: BackupReport) -> Bulletin:
         Part(title="Failed", lines=failed),
         Part(title="Backed up", lines=tuple(_line(backup, report) for backup in report.backups)),
         Part(title="Not in the backups", lines=tuple(_missing(report))),
+        Part(title="To look at", lines=tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes)),
         Part(
             title="Where they are",
             table=Table(heads=_HEADS, rows=tuple(_row(backup, report) for backup in report.backups)),
@@ -34,7 +35,7 @@ def bulletin(report: BackupReport) -> Bulletin:
         verdict=report.verdict,
         sentence=failure_line(report.failed[0]) if report.failed else scope(report),
         facts=(f"restore point {report.restore_point}",),
-        warnings=(*([late] if late else []), *report.notes),
+        warnings=(late,) if late else (),
         parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
         platform=report.platform,
         flow=report.flow,
@@ -90,23 +91,20 @@ def what_failed(failure: FailedBackup) -> str:
 
 
 def backup_line(backup: TakenBackup) -> str:
-    """Say a backup in a line: `database logical · 1.2 GiB, 300 MiB stored · 12 s · local, offsite`."""
-    return " · ".join([f"{backup.system} {backup.method}", *_facts(backup)])
+    """Say a backup in a line: `database logical: 1.2 GiB, 300 MiB stored, 12 s, in local and offsite`."""
+    return f"{backup.system} {backup.method}: {_facts(backup)}"
 
 
-def _facts(backup: TakenBackup) -> tuple[str, ...]:
-    return (
-        f"{format_bytes(backup.bytes)}, {format_bytes(backup.stored_bytes)} stored",
-        format_duration(round(backup.seconds, 1)),
-        ", ".join(backup.vaults),
-    )
+def _facts(backup: TakenBackup) -> str:
+    sizes = f"{format_bytes(backup.bytes)}, {format_bytes(backup.stored_bytes)} stored"
+    return f"{sizes}, {format_duration(round(backup.seconds, 1))}, in {' and '.join(backup.vaults)}"
 
 
 def _line(backup: TakenBackup, report: BackupReport) -> Line:
     incomplete = any(failure.id == backup.id for failure in report.failed)
     how = f"{backup.system} {backup.method}" + (f", since {backup.parent}" if backup.parent else "")
     outcome = None if incomplete else Outcome.PASSED
-    return Line(text=how, outcome=outcome, facts=_facts(backup))
+    return Line(text=how, outcome=outcome, facts=(_facts(backup),))
 
 
 def _missing(report: BackupReport) -> list[Line]:
@@ -119,14 +117,6 @@ def _missing(report: BackupReport) -> list[Line]:
 
 
 def _row(backup: TakenBackup, report: BackupReport) -> Row:
-    cells = (
-        backup.title,
-        backup.method,
-        format_bytes(backup.bytes),
-        format_bytes(backup.stored_bytes),
-        format_duration(round(backup.seconds, 1)),
-        wording.day_and_time(backup.consistent_as_of, report),
-        ", ".join(backup.vaults),
-        backup.id,
-    )
-    return Row(cells=cells)
+    places = [f"{backup.vault}: {backup.location}", *(f"{copy.vault}: {copy.location}" for copy in backup.copies)]
+    shows = wording.day_and_time(backup.consistent_as_of, report)
+    return Row(cells=(f"{backup.title} {backup.method}", shows, backup.id, ", ".join(places)))

@@ -16,6 +16,7 @@ DEPLOYMENTS = {f"{entry['entrypoint']} {entry['name']}": entry for entry in CONT
 CHECKS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":health_check")}
 
 DIGESTS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":evening_digest")}
+BACKUPS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":backup")}
 
 
 @pytest.fixture(params=DEPLOYMENTS.values(), ids=DEPLOYMENTS)
@@ -53,9 +54,17 @@ def test_every_platform_has_its_evening_digest_at_six_in_its_own_time_zone():
         assert entry["parameters"] == {"platform": name}
 
 
+def test_every_platform_with_something_to_back_up_is_backed_up_on_a_schedule_at_least_daily():
+    protected = [name for name in platform_names() if load(name).protected]
+    assert sorted(BACKUPS) == protected
+    for name, entry in BACKUPS.items():
+        assert entry["parameters"] == {"platform": name}
+        assert all(schedule["cron"].split()[2:] == ["*", "*", "*"] for schedule in entry["schedules"])
+
+
 def test_nothing_is_scheduled_at_an_hour_that_a_change_of_clocks_may_skip_or_double(deployment):
     for schedule in deployment["schedules"]:
-        if "*" not in schedule["cron"].split()[1]:
+        if "*" not in schedule["cron"].split()[1] and schedule["timezone"] != "UTC":
             assert int(schedule["cron"].split()[1]) not in (1, 2)
 
 
@@ -67,7 +76,8 @@ def test_every_schedule_can_be_read(deployment):
 
 def test_all_share_one_pool_and_never_overlap_themselves(deployment):
     assert deployment["work_pool"]["name"] == "watchkeeper"
-    strategy = "CANCEL_NEW" if deployment["schedules"] else "ENQUEUE"
+    looks = ("health-check", "evening-digest", "outbox")
+    strategy = "CANCEL_NEW" if deployment["tags"][0] in looks else "ENQUEUE"
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": strategy}
     assert deployment["description"]
     assert deployment["tags"]
