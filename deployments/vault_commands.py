@@ -5,38 +5,15 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from deployments.console import Exit, fail, say_json, told
+from deployments.console import Exit, fail, progress, say_json, told
 from deployments.options import example, json_option
+from deployments.vault_place import VaultPlace, vault_options
 
 _COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 _SPANS = ("within", "within-hourly", "within-daily", "within-weekly", "within-monthly", "within-yearly")
-
-
-def _vault_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        json_option,
-        click.option("--endpoint", envvar="WATCHKEEPER_VAULT_ENDPOINT", help="The S3 endpoint where it is not AWS."),
-        click.option(
-            "--vault",
-            "url",
-            required=True,
-            envvar="WATCHKEEPER_VAULT",
-            help="A folder, or s3://bucket/prefix with the environment's credentials.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _open(url: str, endpoint: str | None) -> Any:
-    from tasks.clients.blobs import open_store
-    from tasks.vault.vault import Vault
-
-    return Vault(url, open_store(url, endpoint=endpoint))
 
 
 @click.group(epilog=example("watchkeeper backups list --vault /backups", "watchkeeper backups show shop/database/ID"))
@@ -47,17 +24,25 @@ def backups() -> None:
 @backups.command("list", epilog=example("watchkeeper backups list shop database --vault s3://shop-backups/vault"))
 @click.argument("platform", required=False, default="")
 @click.argument("system", required=False, default="")
-@_vault_options
-def backups_list(platform: str, system: str, *, url: str, endpoint: str | None, as_json: bool) -> None:
+@vault_options
+@json_option
+def backups_list(platform: str, system: str, *, place: VaultPlace, as_json: bool) -> None:
     """List backups, newest first, by their names alone; nothing is read."""
     with told(as_json=as_json):
-        found = _open(url, endpoint).entries(platform, system)[::-1]
+        found = place.open().entries(platform or place.name, system)[::-1]
     if as_json:
         say_json([{**entry._asdict(), "folder": entry.folder, "time": entry.time.isoformat()} for entry in found])
         return
     for entry in found:
         notes = " ".join(
-            note for note in ("" if entry.state == "complete" else entry.state, "pinned" * entry.pinned) if note
+            note
+            for note in (
+                "" if entry.state == "complete" else entry.state,
+                "pinned" * entry.pinned,
+                f"verified {len(entry.verified)} times" if entry.verified else "",
+                "in use" if entry.held else "",
+            )
+            if note
         )
         click.echo(f"{entry.folder:<60} {entry.time:%Y-%m-%d %H:%M} {entry.stored_bytes:>15,} B  {notes}".rstrip())
     if not found:
@@ -66,15 +51,19 @@ def backups_list(platform: str, system: str, *, url: str, endpoint: str | None, 
 
 @backups.command("show", epilog=example("watchkeeper backups show shop/database/20261125T020000Z-9f31c07a --json"))
 @click.argument("backup")
-@_vault_options
-def backups_show(backup: str, *, url: str, endpoint: str | None, as_json: bool) -> None:
+@vault_options
+@json_option
+def backups_show(backup: str, *, place: VaultPlace, as_json: bool) -> None:
     """Show a backup's manifest. BACKUP is platform/system/id."""
+    from tasks.vault.records import verifications
+
     with told(as_json=as_json):
-        vault = _open(url, endpoint)
-        manifest, pin = vault.get(backup), vault.pin_of(backup)
+        vault = place.open()
+        manifest, pin, verified = vault.get(backup), vault.pin_of(backup), verifications(vault, backup)
     if as_json:
         pinned = None if pin is None else {**pin._asdict(), "at": pin.at.isoformat()}
-        say_json({**manifest.model_dump(mode="json"), "pin": pinned})
+        records = [record.model_dump(mode="json") for record in verified]
+        say_json({**manifest.model_dump(mode="json"), "pin": pinned, "verifications": records})
         return
     for label, value in (
         ("shows", f"{manifest.consistent_as_of:%Y-%m-%d %H:%M:%S %Z}"),
@@ -82,6 +71,7 @@ def backups_show(backup: str, *, url: str, endpoint: str | None, as_json: bool) 
         ("restore point", manifest.restore_point),
         ("encrypted for", ", ".join(manifest.recipients) or "nobody: it is not encrypted"),
         ("pinned", "" if pin is None else f"by {pin.by}: {pin.why}"),
+        *(("verified", f"{one.at:%Y-%m-%d %H:%M} level {one.level}: {one.outcome}") for one in verified),
         *(("not in it", warning) for warning in manifest.warnings),
     ):
         if value:
@@ -95,16 +85,50 @@ def backups_show(backup: str, *, url: str, endpoint: str | None, as_json: bool) 
 @click.option("--why", default="", help="Why it must be kept.")
 @click.option("--by", default=getpass.getuser, show_default="your login", help="Who says so.")
 @click.option("--off", is_flag=True, help="Let retention decide again.")
-@_vault_options
-def backups_pin(backup: str, *, why: str, by: str, off: bool, url: str, endpoint: str | None, as_json: bool) -> None:
+@vault_options
+@json_option
+def backups_pin(backup: str, *, why: str, by: str, off: bool, place: VaultPlace, as_json: bool) -> None:
     """Keep a backup whatever retention says. BACKUP is platform/system/id."""
     with told(as_json=as_json):
-        vault = _open(url, endpoint)
+        vault = place.open()
         vault.unpin(backup) if off else vault.pin(backup, by=by, why=why)
     if as_json:
         say_json({"backup": backup, "pinned": not off})
     else:
         click.echo(f"{backup} is {'not pinned any more' if off else 'pinned'}")
+
+
+@backups.command(
+    "copy",
+    epilog=example(
+        "watchkeeper backups copy apex/database/ID --platform apex --to offsite",
+        "watchkeeper backups copy shop/database/ID --vault /backups --to s3://elsewhere/vault",
+    ),
+)
+@click.argument("backup")
+@click.option("--to", required=True, metavar="VAULT", help="Where to: named as the vault itself is.")
+@vault_options
+@json_option
+def backups_copy(backup: str, *, to: str, place: VaultPlace, as_json: bool) -> None:
+    """Copy a backup, and what it is made from, into another vault. BACKUP is platform/system/id.
+
+    Bytes go as they are stored: no key is needed, and they are held against their hashes on the way. What is there
+    already is passed over, and a copy that was cut off goes on where it was.
+    """
+    from dataclasses import replace
+
+    from deployments.watching import progress_line
+    from tasks.vault.copying import copy_with_parents
+
+    say = progress(quiet=as_json)
+    with told(as_json=as_json):
+        target = replace(place.open(to), tell=lambda made: say(progress_line(made)))
+        copied = copy_with_parents(place.open(), backup, target, lambda manifest: say(f"{manifest.folder} is there"))
+    if as_json:
+        where = target.store.where
+        say_json([{"backup": one.folder, "location": where(one.folder), "bytes": one.stored_bytes} for one in copied])
+    else:
+        click.echo(f"{backup} is in {target.name}")
 
 
 @click.group(epilog=example("watchkeeper vault check --vault /backups --read-data 10", "watchkeeper vault key"))
@@ -115,8 +139,9 @@ def vault() -> None:
 @vault.command("check", epilog=example("watchkeeper vault check shop --vault /backups --read-data 100"))
 @click.argument("platform", required=False, default="")
 @click.option("--read-data", type=click.FloatRange(0, 100), default=0.0, help="Per cent of the parts to read and hash.")
-@_vault_options
-def vault_check(platform: str, *, read_data: float, url: str, endpoint: str | None, as_json: bool) -> None:
+@vault_options
+@json_option
+def vault_check(platform: str, *, read_data: float, place: VaultPlace, as_json: bool) -> None:
     """Hold a vault against its manifests, both ways. No key is needed.
 
     Exit code 1 where a backup that counts cannot be read; what only takes room is told, and is no failure.
@@ -126,7 +151,7 @@ def vault_check(platform: str, *, read_data: float, url: str, endpoint: str | No
     from tasks.vault.checking import check
 
     with told(as_json=as_json):
-        seen = check(_open(url, endpoint), platform=platform, read_data=read_data, choose=secrets.randbelow)
+        seen = check(place.open(), platform=platform or place.name, read_data=read_data, choose=secrets.randbelow)
     if as_json:
         flaws = [flaw._asdict() for flaw in seen.flaws]
         say_json({"backups": seen.backups, "bytes_read": seen.bytes_read, "flaws": flaws})
@@ -135,6 +160,100 @@ def vault_check(platform: str, *, read_data: float, url: str, endpoint: str | No
             click.secho(f"{flaw.folder}: {flaw.what}", fg="red" if flaw.lost else "yellow")
         click.echo(f"{seen.backups} backups, {seen.bytes_read:,} B read, {len(seen.flaws)} flaws")
     raise click.exceptions.Exit(Exit.FINDINGS if any(flaw.lost for flaw in seen.flaws) else Exit.FINE)
+
+
+@vault.command(
+    "clean",
+    epilog=example(
+        "watchkeeper vault clean --vault /backups --older-than 2d",
+        "watchkeeper vault clean --platform apex --vault offsite --older-than 2d --dry-run",
+    ),
+)
+@click.option("--older-than", default="2d", show_default=True, metavar="DURATION", help="What is younger is at work.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@vault_options
+@json_option
+def vault_clean(*, older_than: str, dry_run: bool, place: VaultPlace, as_json: bool) -> None:
+    """Remove what was begun and never ended: incomplete backups, uploads, removals that failed.
+
+    No complete backup is touched.
+    """
+    from tasks.core.units import parse_duration
+    from tasks.vault.checking import clean, leftovers
+
+    try:
+        age = parse_duration(older_than)
+    except ValueError as error:
+        fail(f"--older-than: {error}", as_json=as_json)
+    with told(as_json=as_json):
+        opened = place.open()
+        if dry_run:
+            entries, uploads = leftovers(opened, age)
+            gone = [*(one.key for one in uploads), *(entry.folder for entry in entries)]
+        else:
+            gone = clean(opened, age)
+    if as_json:
+        say_json({"dry_run": dry_run, "removed": gone})
+        return
+    for name in gone:
+        click.echo(name)
+    click.echo(f"{len(gone)} {'would be' if dry_run else 'were'} removed")
+
+
+@vault.command(
+    "adopt",
+    epilog=example(
+        "watchkeeper vault adopt /mnt/old-disk --platform apex --vault offsite",
+        "watchkeeper vault adopt s3://old/vault --vault /backups --as shop",
+        "watchkeeper vault adopt shop/database/20261125T020000Z-9f31c07a --vault /backups",
+    ),
+)
+@click.argument("found")
+@click.option("--as", "name", metavar="PLATFORM", default="", help="The platform that they belong to from now on.")
+@vault_options
+@json_option
+def vault_adopt(found: str, *, name: str, place: VaultPlace, as_json: bool) -> None:
+    """Make backups count that the vault does not know. FOUND is a folder or s3:// address with backups anywhere below.
+
+    Each is held against all of its hashes and copied in; what does not pass is refused, and told. FOUND may also be a
+    backup of this vault, platform/system/id, that was forgotten. Exit code 1 where one was refused.
+    """
+    from tasks.clients.blobs import open_store
+    from tasks.vault.adopting import Adopted, adopt, readopt
+
+    with told(as_json=as_json):
+        opened = place.open()
+        if any(entry.state == "forgotten" and entry.folder == found for entry in opened.entries()):
+            adopted = [Adopted(found, readopt(opened, found).folder)]
+        else:
+            adopted = adopt(open_store(found, endpoint=place.endpoint), opened, platform=name)
+    if as_json:
+        say_json([one._asdict() for one in adopted])
+    for one in adopted if not as_json else ():
+        click.secho(f"{one.found or found}: {one.refused or f'is {one.folder}'}", fg="red" if one.refused else None)
+    raise click.exceptions.Exit(Exit.FINDINGS if any(one.refused for one in adopted) else Exit.FINE)
+
+
+@vault.command(
+    "forget", epilog=example("watchkeeper vault forget shop/database/ID --vault /backups --why 'the disk was failing'")
+)
+@click.argument("backup")
+@click.option("--why", required=True, help="Why it is not to be trusted.")
+@click.option("--by", default=getpass.getuser, show_default="your login", help="Who says so.")
+@vault_options
+@json_option
+def vault_forget(backup: str, *, why: str, by: str, place: VaultPlace, as_json: bool) -> None:
+    """Make a backup count for nothing, and leave its bytes as they are. BACKUP is platform/system/id.
+
+    It is listed as forgotten, no restore takes it, and retention neither counts nor removes it. `vault adopt` makes it
+    count again once all of its bytes have their hashes.
+    """
+    with told(as_json=as_json):
+        place.open().forget(backup, by=by, why=why)
+    if as_json:
+        say_json({"backup": backup, "forgotten": True})
+    else:
+        click.echo(f"{backup} is forgotten")
 
 
 @vault.command("key", epilog=example("watchkeeper vault key --output shop.identity"))

@@ -23,7 +23,7 @@ from tasks.core.manifest import Part, new_id, parse_id
 from tasks.core.model import Model
 from tasks.vault.keys import Identity
 from tasks.vault.layout import patiently
-from tasks.vault.streams import Incoming, plain
+from tasks.vault.streams import Incoming, checked, plain
 from tasks.vault.vault import Vault
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,149}")
@@ -128,6 +128,18 @@ class Archive:
             raise ConfigError(f"{name} is not in the archive", operation=f"read {self.folder}")
         return plain(self.vault.store, f"{self.folder}/{found.file.path}", found.file, identity)
 
+    def stored_bytes(self, name: str) -> Iterator[bytes]:
+        """Yield what is stored of a file, held against its hash; no key is needed.
+
+        Raises:
+            ConfigError: There is no such file.
+            Garbled: It is damaged.
+        """
+        found = self.describe(name)
+        if found is None:
+            raise ConfigError(f"{name} is not in the archive", operation=f"read {self.folder}")
+        return checked(self.vault.store, f"{self.folder}/{found.file.path}", found.file)
+
     def describe(self, name: str) -> Archived | None:
         """Return what is known of a file, or None where it is not there.
 
@@ -189,6 +201,14 @@ class Archive:
             for path in paths
             if not path.endswith(_SIDECAR) and _name_of(path) not in there
         ]
+
+    def drop(self, leftover: Leftover) -> bool:
+        """Remove a leftover, unless it has a sidecar by now."""
+        name = _name_of(leftover.key.removeprefix(f"{self.folder}/"))
+        if self.vault.store.get(f"{self.folder}/{name}{_SIDECAR}") is not None:
+            return False
+        self.vault.erasing.delete(leftover.key)
+        return True
 
     def _sidecar(self, name: str) -> str:
         if not _NAME.fullmatch(name) or name.endswith(_SIDECAR):

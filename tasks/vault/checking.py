@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tasks.clients.blobs import Unfinished
 from tasks.core.errors import ConfigError, WatchkeeperError
-from tasks.core.manifest import Manifest
-from tasks.vault.layout import RECOVERY, is_mark
+from tasks.core.manifest import Manifest, parse_id
+from tasks.vault.archive import Archive
+from tasks.vault.layout import MANIFEST, RECOVERY, is_mark
+from tasks.vault.records import holds
 from tasks.vault.streams import checked
 from tasks.vault.vault import Entry, Vault
 from tasks.vault.writing import discard
 
 _EVERYTHING = 100.0
+_DEPTH = 3
+
+T = TypeVar("T")
 
 
 class Flaw(NamedTuple):
@@ -61,6 +66,8 @@ def check(
     flaws: list[Flaw] = []
     good: list[Manifest] = []
     for entry in vault.entries(platform):
+        if entry.state == "forgotten":
+            continue
         if entry.state != "complete":
             flaws.append(Flaw(entry.folder, f"it is {entry.state}", lost=False))
             continue
@@ -82,8 +89,12 @@ def check(
         Flaw(one.key, f"an upload begun {one.since:%Y-%m-%d %H:%M} was not ended", lost=False)
         for one in vault.store.unfinished(f"{platform}/" if platform else "")
     ]
+    archives = [_archive(vault, folder) for folder in sizes if _is_archive(folder, sizes[folder])]
+    for archive in archives:
+        flaws += _archive_names(archive)
     read, wrong = _data(vault, good, read_data, choose)
-    return Checked(len(good), read, tuple(flaws + wrong))
+    more, worse = _archived_data(archives, read_data, choose)
+    return Checked(len(good), read + more, tuple(flaws + wrong + worse))
 
 
 def leftovers(vault: Vault, older_than: timedelta) -> tuple[list[Entry], list[Unfinished]]:
@@ -94,13 +105,63 @@ def leftovers(vault: Vault, older_than: timedelta) -> tuple[list[Entry], list[Un
 
 
 def clean(vault: Vault, older_than: timedelta) -> list[str]:
-    """Remove what was begun before so long and not ended, finish removals that failed, and return what went."""
+    """Remove what was begun before so long and not ended, finish removals that failed, and return what went.
+
+    What has a manifest after all, or is held, is left alone: a listing may be wrong.
+    """
     entries, uploads = leftovers(vault, older_than)
     for upload in uploads:
         vault.store.abort(upload)
+    gone = [one.key for one in uploads]
     for entry in entries:
-        discard(vault.store, entry.folder)
-    return [*(one.key for one in uploads), *(entry.folder for entry in entries), *vault.finish_removals()]
+        has_manifest = vault.store.get(f"{entry.folder}/{MANIFEST}") is not None
+        if not has_manifest and not holds(vault, entry.folder):
+            discard(vault.erasing, entry.folder)
+            gone.append(entry.folder)
+    before = vault.now() - older_than
+    sizes = _by_folder(vault.store.sizes())
+    for folder in [folder for folder in sizes if _is_archive(folder, sizes[folder])]:
+        archive = _archive(vault, folder)
+        old = [one for one in archive.leftovers() if one.since is not None and one.since < before]
+        gone += [one.key for one in old if archive.drop(one)]
+    return [*gone, *vault.finish_removals()]
+
+
+def _is_archive(folder: str, names: Collection[str]) -> bool:
+    pieces = folder.split("/")
+    return len(pieces) == _DEPTH and parse_id(pieces[-1]) is None and any(name.endswith(".json") for name in names)
+
+
+def _archive(vault: Vault, folder: str) -> Archive:
+    platform, system, area = folder.split("/")
+    return Archive(vault, platform, system, area)
+
+
+def _archive_names(archive: Archive) -> Iterator[Flaw]:
+    for stored in archive.stored():
+        if not stored.stored_bytes:
+            yield Flaw(f"{archive.folder}/{stored.name}", "it has a sidecar and no bytes", lost=True)
+    for left in archive.leftovers():
+        yield Flaw(left.key, "it is in no sidecar", lost=False)
+
+
+def _archived_data(archives: list[Archive], percent: float, choose: Callable[[int], int]) -> tuple[int, list[Flaw]]:
+    files = [(archive, name) for archive in archives for name in archive.names()] if percent else []
+    read, flaws = 0, []
+    for archive, name in _some(files, percent, choose):
+        try:
+            for data in archive.stored_bytes(name):
+                read += len(data)
+        except WatchkeeperError as error:
+            flaws.append(Flaw(f"{archive.folder}/{name}", str(error), lost=True))
+    return read, flaws
+
+
+def _some(things: list[T], percent: float, choose: Callable[[int], int]) -> Iterator[T]:
+    """Yield so many per cent of them, rounded up, beginning where `choose` says."""
+    count = int(-(-len(things) * percent // _EVERYTHING))
+    first = choose(len(things)) if things else 0
+    return (things[(first + place) % len(things)] for place in range(count))
 
 
 def _by_folder(sizes: dict[str, int]) -> dict[str, dict[str, int]]:
@@ -130,11 +191,8 @@ def _data(
     vault: Vault, manifests: list[Manifest], percent: float, choose: Callable[[int], int]
 ) -> tuple[int, list[Flaw]]:
     parts = [(manifest, part) for manifest in manifests for part in manifest.parts]
-    count = -(-len(parts) * percent // _EVERYTHING)
-    first = choose(len(parts)) if parts else 0
     read, flaws = 0, []
-    for place in range(int(count)):
-        manifest, part = parts[(first + place) % len(parts)]
+    for manifest, part in _some(parts, percent, choose):
         try:
             for data in checked(vault.store, f"{manifest.folder}/{part.path}", part):
                 read += len(data)

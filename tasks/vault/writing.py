@@ -75,7 +75,7 @@ class Backup:
         self._given_up: set[str] = set()
         self._parts: dict[str, Part] = {}
         self._paths: dict[str, str] = {}
-        self._meter = _Meter(tell, clock)
+        self._meter = Meter(tell, clock)
         self.manifest: Manifest | None = None
 
     @property
@@ -196,7 +196,7 @@ def write_commit(store: BlobStore, manifest: Manifest, page: bytes) -> None:
         raise PermanentError("the store does not have RECOVERY.md as it was written", operation="commit")
     patiently(lambda: store.require_lock(recovery))
     data = manifest.to_bytes()
-    if not store.put_if_absent(key, data):
+    if not patiently(lambda: store.put_if_absent(key, data)) and patiently(lambda: store.get(key)) != data:
         raise PermanentError(f"there is a backup {manifest.folder} already", operation="commit")
     if patiently(lambda: store.get(key)) != data:
         raise PermanentError("the store does not have the manifest as it was written", operation="commit")
@@ -209,7 +209,7 @@ def discard(store: BlobStore, folder: str) -> None:
         patiently(lambda key=key: store.delete(key))  # type: ignore[misc]
 
 
-class _Meter:
+class Meter:
     """Tells progress, at most once a second."""
 
     def __init__(self, tell: Callable[[Progress], None], clock: Callable[[], float]) -> None:
@@ -220,6 +220,7 @@ class _Meter:
         self._total: int | None = None
 
     def tell(self, done: int, total: int | None) -> None:
+        """Say how far it is; what was further before stays."""
         with self._lock:
             now = self._clock()
             self._done, self._total = max(self._done, done), total if total is not None else self._total

@@ -1,6 +1,7 @@
 """The commands about backups, vaults and retention, as a person calls them."""
 
 import json
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -123,3 +124,70 @@ def test_ten_thousand_backups_are_listed_from_names_alone():
     entries = vault_on(store).entries()
     assert len(entries) == 10_000
     assert entries[0].time < entries[-1].time
+
+
+def test_a_backup_is_copied_by_command_with_what_it_is_made_from(tmp_path, vault):
+    base = take(vault)
+    child = take(vault, parents=(base.id,))
+    there = tmp_path / "there"
+    result = call("backups", "copy", child.folder, "--vault", tmp_path / "vault", "--to", there, "--json")
+    assert [one["backup"] for one in json.loads(result.stdout)] == [base.folder, child.folder]
+    assert call("vault", "check", "--vault", there, "--read-data", "100").exit_code == 0
+
+
+def test_backups_are_forgotten_and_adopted_by_command(tmp_path, vault):
+    manifest = take(vault)
+    place = ("--vault", tmp_path / "vault")
+    assert call("vault", "forget", manifest.folder, "--why", "a test", *place).exit_code == 0
+    assert "forgotten" in call("backups", "list", *place).stdout
+    assert call("vault", "adopt", manifest.folder, *place).exit_code == 0
+    other = ("--vault", tmp_path / "other")
+    adopted = json.loads(call("vault", "adopt", tmp_path / "vault", *other, "--as", "market", "--json").stdout)
+    assert [one["folder"] for one in adopted] == [f"market/database/{manifest.id}"]
+    part = tmp_path / "vault" / manifest.folder / manifest.parts[0].path
+    part.write_bytes(b"")
+    refused = call("vault", "adopt", tmp_path / "vault", "--vault", tmp_path / "third")
+    assert refused.exit_code == 1
+    assert "instead of" in refused.stdout
+
+
+def test_what_was_never_ended_is_told_and_cleaned_by_command(tmp_path, vault):
+    take(vault)
+    vault.store.put("shop/database/20200101T010000Z-00000000/data/a", b"1")
+    (tmp_path / "vault/shop/.incoming-old").write_bytes(b"1")
+    os.utime(tmp_path / "vault/shop/.incoming-old", (0, 0))
+    place = ("--vault", tmp_path / "vault")
+    assert call("vault", "check", *place).stdout.count("\n") == 3
+    dry = json.loads(call("vault", "clean", *place, "--dry-run", "--json").stdout)
+    gone = json.loads(call("vault", "clean", *place, "--json").stdout)
+    assert dry["removed"] == gone["removed"] == ["shop", "shop/database/20200101T010000Z-00000000"]
+    assert call("vault", "check", *place).stdout == "1 backups, 0 B read, 0 flaws\n"
+    assert call("vault", "clean", *place, "--older-than", "soon").exit_code == 2
+
+
+SPEC = """
+platform: shop
+title: Shop
+slack: {{channel: "#shop"}}
+severities: {{high: {{means: bad, respond: 1h}}}}
+default_severity: {{warn: high, critical: high}}
+vaults:
+  near: {{kind: folder, path: {near}, keep: {{last: 3}}}}
+  far: {{kind: folder, path: {far}, keep: {{last: 9}}}}
+encryption: none
+systems:
+  page: {{kind: http, url: "http://127.0.0.1:1", expect: {{/: {{}}}}}}
+"""
+
+
+def test_a_vault_is_named_by_its_platforms_spec(tmp_path, vault):
+    spec = tmp_path / "shop.yaml"
+    spec.write_text(SPEC.format(near=tmp_path / "vault", far=tmp_path / "far"))
+    manifest = take(vault)
+    assert manifest.folder in call("backups", "list", "--platform", spec).stdout
+    assert "no backups" in call("backups", "list", "--platform", spec, "--vault", "far").stdout
+    assert call("backups", "copy", manifest.folder, "--platform", spec, "--to", "far").exit_code == 0
+    assert manifest.folder in call("backups", "list", "--platform", spec, "--vault", "far").stdout
+    unknown = call("backups", "list", "--platform", spec, "--vault", "fare", "--json")
+    assert json.loads(unknown.stdout)["error"] == "shop has no vault 'fare' (there are near, far)"
+    assert "no vault is named" in call("backups", "list", "--json").stdout
