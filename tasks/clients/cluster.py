@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from kubernetes import config
@@ -21,7 +21,15 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3 import exceptions
 
 from tasks.clients.clocks import ahead
-from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, Unreachable, WatchkeeperError
+from tasks.core.errors import (
+    ConfigError,
+    Denied,
+    Garbled,
+    NotOffered,
+    PermanentError,
+    Unreachable,
+    WatchkeeperError,
+)
 
 Object = dict[str, Any]
 
@@ -30,6 +38,34 @@ _CHUNK = 1 << 16
 _LARGEST_ANSWER = 64 << 20
 _LONGEST_MESSAGE = 300
 _FORBIDDEN = re.compile(r'cannot (\w+) resource "([^"]+)" in API group "([^"]*)"')
+
+
+class Expired(Unreachable):
+    """410: the state that was asked for is no longer kept; a list is to be begun anew."""
+
+
+class TooLong(Garbled):
+    """The answer is longer than is taken: ask for smaller pages."""
+
+
+class Conflicting(PermanentError):
+    """409: it is there already, or it was changed in between, or its fields are another's."""
+
+
+class Rejected(PermanentError):
+    """422, or 400: the object means nothing here, or an admission rule does not let it in."""
+
+
+class _Call(NamedTuple):
+    """One request."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    accept: str = "application/json"
+    most: int | None = None
+    body: Any = None
+    content_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,16 +77,18 @@ class Place:
         context: The kubeconfig's context; None for its current one.
         ca_bundle: A PEM file to trust where the kubeconfig names no authority.
         seconds: How long one request may take, and all of them together.
+        each: How long one request may take, where that is less.
     """
 
     kubeconfig: str | None
     context: str | None
     ca_bundle: Path | None
     seconds: float
+    each: float | None = None
 
 
 class Connection:
-    """Reads from one API server. Blocks; each request ends within the place's time.
+    """Talks to one API server. Blocks; each request ends within the place's time.
 
     Attributes:
         seen: Lists that several parts of one check need, by their path.
@@ -65,6 +103,7 @@ class Connection:
         self.ahead = timedelta(0)
         self._date = ""
         self._end = monotonic() + place.seconds
+        self._each = place.each or place.seconds
         self._client: Any = ApiClient(_configuration(place))
 
     def close(self) -> None:
@@ -80,14 +119,25 @@ class Connection:
             NotOffered: 404: there is no such resource here.
             Garbled: An answer that is none of the API's.
         """
-        body = self._asked(path, query, "application/json")
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise translated(error) from error
-        if not isinstance(document, dict):
-            raise Garbled("the answer is no object")
-        return document
+        return _object(self._asked(_Call("GET", path, query)))
+
+    def send(self, method: str, path: str, body: Any = None, content_type: str = "", **query: str) -> Object:
+        """Return the answer to a request that changes something, or tries to.
+
+        Args:
+            method: `POST`, `PUT`, `PATCH` or `DELETE`.
+            path: Of the object, or of the collection.
+            body: What becomes JSON; a text goes as it is.
+            content_type: Of the body.
+            query: `dryRun=All` changes nothing.
+
+        Raises:
+            Conflicting: 409.
+            Rejected: 400 or 422.
+            WatchkeeperError: As `get` has it.
+        """
+        call = _Call(method, path, query, body=body, content_type=content_type or "application/json")
+        return _object(self._asked(call))
 
     def set_clock(self, sent: datetime, received: datetime) -> timedelta | None:
         """Hold the date of the newest answer against the times around it; return how far ahead its server is.
@@ -108,14 +158,15 @@ class Connection:
             NotOffered: 404: there is no such resource here.
             Garbled: An answer that is none of the API's.
         """
-        return self._asked(path, query, "*/*", most)
+        return self._asked(_Call("GET", path, query, "*/*", most))
 
-    def _asked(self, path: str, query: dict[str, str], accept: str, most: int | None = None) -> bytes:
-        left = self._end - monotonic()
-        if left <= 0:
+    def _asked(self, call: _Call) -> bytes:
+        now = monotonic()
+        end = min(self._end, now + self._each)
+        if end <= now:
             raise Unreachable("it did not answer in time")
         try:
-            return self._read(path, query, left, accept, most)
+            return self._read(call, end)
         except Exception as error:
             raise translated(error) from error
 
@@ -133,33 +184,47 @@ class Connection:
             if not token:
                 return
 
-    def _read(self, path: str, query: dict[str, str], left: float, accept: str, most: int | None) -> bytes:
+    def _read(self, call: _Call, end: float) -> bytes:
+        types = {"Content-Type": call.content_type} if call.content_type else {}
         request = self._client.param_serialize(
-            method="GET",
-            resource_path=path,
-            query_params=list(query.items()),
-            header_params={"Accept": accept},
+            method=call.method,
+            resource_path=call.path,
+            query_params=list(call.query.items()),
+            header_params={"Accept": call.accept, **types},
+            body=call.body,
             auth_settings=["BearerToken"],
         )
+        left = max(end - monotonic(), 0.001)
         with closing(self._client.call_api(*request, _request_timeout=left).response) as answer:
-            body = self._bounded(answer, most)
+            body = _bounded(answer, call.most, end)
             self._date = answer.headers.get("Date", "")
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise refused(answer.status, body)
         return body
 
-    def _bounded(self, answer: Any, most: int | None) -> bytes:
-        """Read a body to its end, or to where the caller has enough."""
-        body = bytearray()
-        for chunk in answer.stream(_CHUNK):
-            body += chunk
-            if most is not None and len(body) > most:
-                return bytes(body[:most])
-            if len(body) > _LARGEST_ANSWER:
-                raise Garbled("the answer does not end")
-            if monotonic() > self._end:
-                raise Unreachable("its answer did not end in time")
-        return bytes(body)
+
+def _bounded(answer: Any, most: int | None, end: float) -> bytes:
+    """Read a body to its end, or to where the caller has enough."""
+    body = bytearray()
+    for chunk in answer.stream(_CHUNK):
+        body += chunk
+        if most is not None and len(body) > most:
+            return bytes(body[:most])
+        if len(body) > _LARGEST_ANSWER:
+            raise TooLong("the answer does not end")
+        if monotonic() > end:
+            raise Unreachable("its answer did not end in time")
+    return bytes(body)
+
+
+def _object(body: bytes) -> Object:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise translated(error) from error
+    if not isinstance(document, dict):
+        raise Garbled("the answer is no object")
+    return document
 
 
 def _configuration(place: Place) -> Any:
@@ -191,19 +256,25 @@ def refused(status: int, body: bytes) -> WatchkeeperError:
         message = str(document["message"])[:_LONGEST_MESSAGE]
     except (ValueError, RecursionError, KeyError, TypeError):
         message = f"status {status}"
-    match status:
-        case HTTPStatus.UNAUTHORIZED:
-            return Denied("the credentials are refused", hint="renew the token or the certificate of the kubeconfig")
-        case HTTPStatus.FORBIDDEN:
-            return Denied(message, hint=f"{_missing_grant(message)}bind the role in tasks/systems/kubernetes/role.yaml")
-        case HTTPStatus.NOT_FOUND:
-            return NotOffered(message)
-        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.GONE:
-            return Unreachable(f"it asks to come back later: {message}")
-        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Unreachable(f"it answers {status}: {message}")
-        case _:
-            return Garbled(f"it answers {status}: {message}")
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Denied("the credentials are refused", hint="renew the token or the certificate of the kubeconfig")
+    if status == HTTPStatus.FORBIDDEN:
+        return Denied(message, hint=f"{_missing_grant(message)}bind the role in tasks/systems/kubernetes/role.yaml")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Unreachable(f"it asks to come back later: {message}")
+    if status in _REFUSALS:
+        return _REFUSALS[HTTPStatus(status)](message)
+    kind = Unreachable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Garbled
+    return kind(f"it answers {status}: {message}")
+
+
+_REFUSALS: dict[HTTPStatus, type[WatchkeeperError]] = {
+    HTTPStatus.BAD_REQUEST: Rejected,
+    HTTPStatus.NOT_FOUND: NotOffered,
+    HTTPStatus.CONFLICT: Conflicting,
+    HTTPStatus.GONE: Expired,
+    HTTPStatus.UNPROCESSABLE_ENTITY: Rejected,
+}
 
 
 def _missing_grant(message: str) -> str:

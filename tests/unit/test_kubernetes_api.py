@@ -741,3 +741,81 @@ def test_every_platforms_cluster_comes_to_rest_with_all_of_its_pods_ready(platfo
     assert cluster.store.version == before
     for item in cluster.store.all("deployments") + cluster.store.all("statefulsets"):
         assert item["status"]["availableReplicas"] == item["spec"]["replicas"]
+
+
+# Lists of an earlier moment, and resources of one's own
+
+
+def test_a_list_shows_exactly_the_version_that_is_asked_for(ask):
+    ask("POST", f"{CORE}/configmaps", config_map("one"))
+    version = ask.get(f"{CORE}/configmaps", limit="1")["metadata"]["resourceVersion"]
+    ask("POST", f"{CORE}/configmaps", config_map("two"))
+    ask("PATCH", f"{CORE}/configmaps/one", {"data": {"a": "2"}}, MERGE)
+    ask("DELETE", f"{CORE}/configmaps/one")
+    exact = {"resourceVersion": version, "resourceVersionMatch": "Exact"}
+    then = {item["metadata"]["name"]: item for item in ask.get(f"{CORE}/configmaps", **exact)["items"]}
+    assert then["one"]["data"] == {"a": "1"}
+    assert "two" not in then
+    first = ask.get(f"{CORE}/configmaps", limit="1", **exact)
+    rest = ask.get(f"{CORE}/configmaps", **{"limit": "9", "continue": first["metadata"]["continue"]})
+    assert [item["metadata"]["name"] for item in first["items"] + rest["items"]] == list(then)
+    assert first["metadata"]["resourceVersion"] == rest["metadata"]["resourceVersion"] == version
+
+
+def test_a_version_that_is_gone_or_to_come_and_parameters_that_contradict_each_other_are_refused(ask):
+    ask("POST", f"{CORE}/configmaps", config_map("one"))
+    lists = f"{CORE}/configmaps"
+    refused(ask("GET", lists, resourceVersion="3", resourceVersionMatch="Exact"), 410, "Expired")
+    refused(ask("GET", lists, resourceVersion="999999", resourceVersionMatch="Exact"), 504, "Timeout")
+    refused(ask("GET", lists, resourceVersionMatch="Exact"), 422, "Invalid", "forbidden unless resourceVersion")
+    refused(ask("GET", lists, resourceVersion="1", resourceVersionMatch="About"), 422, "Invalid", "NotOlderThan")
+    token = ask.get(lists, limit="1")["metadata"]["continue"]
+    both = {"continue": token, "resourceVersion": "1"}
+    refused(ask("GET", lists, **both), 400, "BadRequest")
+    refused(ask("GET", lists, resourceVersionMatch="Exact", **both), 422, "Invalid", "forbidden for continue")
+
+
+def widgets():
+    names = {"plural": "widgets", "singular": "widget", "kind": "Widget"}
+    versions = [
+        {"name": "v1beta1", "served": True, "storage": False},
+        {"name": "v1", "served": True, "storage": True},
+        {"name": "v0", "served": False, "storage": False},
+    ]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": versions},
+    }
+
+
+def test_a_custom_resource_is_served_once_its_definition_is_established_and_gone_with_it(ask):
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    path = "/apis/example.com/v1/namespaces/apex/widgets"
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "one"}, "spec": {"size": 1}}
+    assert ask("POST", definitions, widgets())[0] == 201
+    assert ask("POST", path, widget)[0] == 404
+    ask.cluster.step()
+    assert ask("POST", path, widget)[0] == 201
+    group = next(entry for entry in ask.get("/apis")["groups"] if entry["name"] == "example.com")
+    assert group["preferredVersion"]["version"] == "v1"
+    assert [entry["version"] for entry in group["versions"]] == ["v1", "v1beta1"]
+    other = ask.get("/apis/example.com/v1beta1/namespaces/apex/widgets/one")
+    assert (other["apiVersion"], other["spec"]) == ("example.com/v1beta1", {"size": 1})
+    assert ask("DELETE", f"{definitions}/widgets.example.com")[0] == 200
+    assert ask("GET", path)[0] == 404
+    assert ask("POST", definitions, widgets())[0] == 201
+    ask.cluster.step()
+    assert ask.get(path)["items"] == []
+
+
+def test_server_side_apply_creates_in_a_namespace_that_is_there_and_gives_a_service_its_address(ask):
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "new"}, "spec": {"ports": [{"port": 80}]}}
+    missing = ask("PATCH", "/api/v1/namespaces/nowhere/services/new", body, APPLY, fieldManager="it")
+    refused(missing, 404, "NotFound", 'namespaces "nowhere" not found')
+    status, made = ask("PATCH", f"{CORE}/services/new", body, APPLY, fieldManager="it")
+    assert status == 201
+    assert made["spec"]["clusterIP"].startswith("10.96.")
+    status, again = ask("PATCH", f"{CORE}/services/new", body, APPLY, fieldManager="it")
+    assert (status, again["spec"]["clusterIP"]) == (200, made["spec"]["clusterIP"])

@@ -13,10 +13,12 @@ from deployments.lab.kubernetes import discovery, logs, usage, writing
 from deployments.lab.kubernetes.cluster import Cluster
 from deployments.lab.kubernetes.events import as_new
 from deployments.lab.kubernetes.failures import (
+    Cause,
     Failure,
     bad_request,
     expired,
     forbidden_path,
+    invalid,
     method_not_allowed,
     no_such_path,
     not_acceptable,
@@ -26,7 +28,7 @@ from deployments.lab.kubernetes.failures import (
 )
 from deployments.lab.kubernetes.faults import writes_of
 from deployments.lab.kubernetes.rbac import ANONYMOUS, Wish, allowed, require
-from deployments.lab.kubernetes.resources import Resource, find, known
+from deployments.lab.kubernetes.resources import Resource, known
 from deployments.lab.kubernetes.scaling import read_scale, write_scale
 from deployments.lab.kubernetes.selectors import Object, Test, field_selector, label_selector
 from deployments.lab.loopback import Answer, Request
@@ -72,12 +74,16 @@ def _route(cluster: Cluster, request: Request) -> Answer:
         return _plain(user, path, request)
     if user == ANONYMOUS:
         raise forbidden_path(user, _VERBS.get(request.method, "get"), request.path)
-    described = discovery.describe(path, discovery.offered(metrics=cluster.troubles.metrics))
+    described = discovery.describe(path, _offered(cluster))
     if described is not None:
         if request.method != "GET":
             raise method_not_allowed()
         return Answer.of(described)
     return _serve(cluster, user, _target(cluster, path), request)
+
+
+def _offered(cluster: Cluster) -> list[Resource]:
+    return discovery.offered(cluster.store, metrics=cluster.troubles.metrics)
 
 
 def _user(cluster: Cluster, headers: Mapping[str, str]) -> str:
@@ -109,8 +115,9 @@ def _target(cluster: Cluster, path: tuple[str, ...]) -> Target:
         namespace, rest = rest[1], rest[2:]
     if not rest or len(rest) > 3:  # noqa: PLR2004
         raise no_such_path()
-    resource = find(group, version, rest[0])
-    if resource is None or resource not in discovery.offered(metrics=cluster.troubles.metrics):
+    wanted = (group, version, rest[0])
+    resource = next((r for r in _offered(cluster) if (r.group, r.version, r.plural) == wanted), None)
+    if resource is None:
         raise no_such_path()
     name, part = (*rest[1:], "", "")[:2]
     if (namespace and not resource.namespaced) or (name and resource.namespaced and not namespace):
@@ -233,7 +240,9 @@ def _list(cluster: Cluster, target: Target, request: Request) -> Answer:
     if resource.group == "metrics.k8s.io":
         items = [item for item in _metrics(cluster, target) if test(item)]
     else:
-        page = cluster.store.page(resource, target.namespace, test, int(limit), query.get("continue", ""))
+        token = query.get("continue", "")
+        at = _exact(query, token, int(limit))
+        page = cluster.store.page(resource, target.namespace, test, int(limit), token, at=at)
         items, meta["resourceVersion"] = page.items, str(page.version)
         meta |= {"continue": page.token} if page.token else {}
         meta |= {"remainingItemCount": page.remaining} if page.remaining is not None else {}
@@ -242,12 +251,38 @@ def _list(cluster: Cluster, target: Target, request: Request) -> Answer:
     return Answer.of(body)
 
 
+def _exact(query: Mapping[str, str], token: str, limit: int) -> int:
+    """Return the version that a list must show; 0 where any will do.
+
+    Raises:
+        Failure: 400 or 422, the parameters contradict each other.
+    """
+    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    options = Resource("meta.k8s.io", "v1", "listoptions", "ListOptions")
+    if match and token:
+        why = "Forbidden: resourceVersionMatch is forbidden for continue"
+        raise invalid(options, "", [Cause("resourceVersionMatch", why, "FieldValueForbidden")])
+    if match and not version:
+        why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        raise invalid(options, "", [Cause("resourceVersionMatch", why, "FieldValueForbidden")])
+    if match and match not in ("Exact", "NotOlderThan"):
+        message = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        raise invalid(options, "", [Cause("resourceVersionMatch", message, "FieldValueNotSupported")])
+    if version and not version.isdigit():
+        raise bad_request(f"invalid resource version {version!r}")
+    if version and token:
+        raise bad_request("specifying resource version is not allowed when using continue")
+    return int(version or 0) if match == "Exact" or (limit and not match) else 0
+
+
 def _bare(item: Object) -> Object:
     """Items of a list carry no kind of their own."""
     return {key: value for key, value in item.items() if key not in ("kind", "apiVersion")}
 
 
 def _shown(resource: Resource, item: Object) -> Object:
+    if resource.custom:
+        return {**item, "apiVersion": resource.api_version}
     return as_new(item) if resource.group == "events.k8s.io" else item
 
 
@@ -331,7 +366,7 @@ def _access_review(cluster: Cluster, user: str, request: Request) -> Answer:
     body = _json(request)
     asked = (body.get("spec") or {}).get("resourceAttributes") or {}
     wanted = (asked.get("group", ""), asked.get("resource", ""))
-    resource = next((r for r in discovery.offered(metrics=True) if (r.group, r.plural) == wanted), None)
+    resource = next((r for r in discovery.offered(cluster.store, metrics=True) if (r.group, r.plural) == wanted), None)
     granted = False
     if resource is not None:
         where = {key: asked.get(key, "") for key in ("verb", "subresource", "namespace", "name")}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from deployments.lab.kubernetes.resources import RESOURCES, Resource
+from deployments.lab.kubernetes.resources import RESOURCES, Resource, defined
+from deployments.lab.kubernetes.store import Store
 
 VERSION = {
     "major": "1",
@@ -37,9 +38,10 @@ _IN_ALL = {
 }
 
 
-def offered(*, metrics: bool) -> list[Resource]:
-    """Return the resources of a cluster with or without metrics-server."""
-    return [resource for resource in RESOURCES if metrics or resource.group != "metrics.k8s.io"]
+def offered(store: Store, *, metrics: bool) -> list[Resource]:
+    """Return the resources of a cluster with or without metrics-server, those of its own definitions last."""
+    own = [resource for item in store.all("customresourcedefinitions") for resource in defined(item)]
+    return [resource for resource in RESOURCES if metrics or resource.group != "metrics.k8s.io"] + own
 
 
 def describe(path: tuple[str, ...], resources: Iterable[Resource]) -> dict[str, Any] | None:
@@ -62,9 +64,9 @@ def describe(path: tuple[str, ...], resources: Iterable[Resource]) -> dict[str, 
 
 
 def _group(name: str, resources: list[Resource]) -> dict[str, Any]:
-    version = next(resource.version for resource in resources if resource.group == name)
-    entry = {"groupVersion": f"{name}/{version}", "version": version}
-    return {"name": name, "versions": [entry], "preferredVersion": entry}
+    versions = dict.fromkeys(resource.version for resource in resources if resource.group == name)
+    entries = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+    return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
 def _list(group: str, version: str, resources: list[Resource]) -> dict[str, Any]:

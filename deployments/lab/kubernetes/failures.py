@@ -110,6 +110,13 @@ def expired() -> Failure:
     return Failure(HTTPStatus.GONE, "Expired", message)
 
 
+def too_large(version: int, present: int) -> Failure:
+    """504: the version that was asked for is yet to come."""
+    message = f"Too large resource version: {version}, current: {present}"
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    return Failure(HTTPStatus.GATEWAY_TIMEOUT, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
+
+
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> Failure:
     """422: the object is well-formed but means nothing."""
     texts = [f"{cause.field}: {cause.message}" for cause in causes]

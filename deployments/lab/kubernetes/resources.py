@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 _ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _READ = ("get", "list")
@@ -113,14 +115,42 @@ RESOURCES = (
     ),
 )
 
-_BY_PATH = {(resource.group, resource.version, resource.plural): resource for resource in RESOURCES}
-
-
-def find(group: str, version: str, plural: str) -> Resource | None:
-    """Return the resource at a path, or None."""
-    return _BY_PATH.get((group, version, plural))
-
 
 def known(plural: str, group: str = "") -> Resource:
     """Return a resource that must be there, by its plural (and its group where two share a plural)."""
     return next(r for r in RESOURCES if r.plural == plural and (not group or r.group == group))
+
+
+_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
+
+
+def defined(definition: dict[str, Any]) -> list[Resource]:
+    """Return what a CustomResourceDefinition defines once it is established: one for each served version."""
+    conditions = (definition.get("status") or {}).get("conditions") or []
+    if not any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions):
+        return []
+    spec = definition["spec"]
+    names = spec["names"]
+    return [
+        Resource(
+            spec["group"],
+            version["name"],
+            names["plural"],
+            names["kind"],
+            namespaced=spec["scope"] == "Namespaced",
+            short=tuple(names.get("shortNames") or ()),
+            subresources=_STATUS if "status" in (version.get("subresources") or {}) else (),
+            custom=True,
+        )
+        for version in sorted(spec["versions"], key=lambda version: _priority(str(version["name"])))
+        if version["served"]
+    ]
+
+
+def _priority(version: str) -> tuple[Any, ...]:
+    """Sort versions as the API server does: stable ones first, then beta, then alpha, the higher number first."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (3, 0, 0, version)
+    stage = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+    return (stage, -int(match[1]), -int(match[3] or 0), version)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from deployments.lab.kubernetes.failures import already_exists, bad_request, conflict, expired, not_found
-from deployments.lab.kubernetes.resources import RESOURCES, Resource, known
+from deployments.lab.kubernetes.failures import already_exists, bad_request, conflict, expired, not_found, too_large
+from deployments.lab.kubernetes.resources import RESOURCES, Resource, defined, known
 from deployments.lab.kubernetes.selectors import Object, Test
 
 Key = tuple[str, str, str, str]
@@ -93,10 +93,15 @@ class Store:
         shelf = self._shelf(known(plural, group))
         return [item for (where, _), item in sorted(shelf.items()) if not namespace or where == namespace]
 
+    def of(self, resource: Resource) -> list[Object]:
+        """Return every object of a resource."""
+        return list(self._shelf(resource).values())
+
     def resources(self) -> list[Resource]:
         """Return every resource whose objects are stored under its own name."""
         derived = ("metrics.k8s.io", "events.k8s.io", "authorization.k8s.io")
-        return [resource for resource in RESOURCES if resource.group not in derived]
+        own = [resource for item in self.all("customresourcedefinitions") for resource in defined(item)[:1]]
+        return [resource for resource in RESOURCES if resource.group not in derived] + own
 
     def add(self, resource: Resource, item: Object, *, dry_run: bool = False) -> Object:
         """Store a new object and return it with its uid, version and times.
@@ -171,25 +176,59 @@ class Store:
         self.changed.notify_all()
         return stored
 
-    def page(self, resource: Resource, namespace: str, test: Test, limit: int, token: str) -> Page:
+    def page(self, resource: Resource, namespace: str, test: Test, limit: int, token: str, *, at: int = 0) -> Page:
         """Return a page of a list; later pages show the state of the first one.
 
+        Args:
+            resource: What is listed.
+            namespace: Where; in all of them where it is empty.
+            test: Which.
+            limit: How many; all of them where it is 0.
+            token: Of the page before.
+            at: The version that the list must show; the present one where it is 0.
+
         Raises:
-            Failure: 400 for a token that is none, 410 for one whose list is no longer kept.
+            Failure: 400 for a token that is none, 410 for one whose list is no longer kept, 504 for a version to come.
         """
         with self.lock:
-            version, start = _read_token(token) if token else (self.version, 0)
+            version, start = _read_token(token) if token else (at or self.version, 0)
+            if version > self.version:
+                raise too_large(version, self.version)
             name = f"{resource.qualified}/{namespace}/{version}"
             if token:
                 if name not in self._pages:
                     raise expired()
                 everything = self._pages[name]
             else:
+                shelf = self._as_of(resource, version)
                 everything = sorted(
-                    (item for (where, _), item in self._shelf(resource).items() if not namespace or where == namespace),
+                    (item for (where, _), item in shelf.items() if not namespace or where == namespace),
                     key=lambda item: (item["metadata"].get("namespace", ""), item["metadata"]["name"]),
                 )
         return self._cut([item for item in everything if test(item)], name, everything, version, start, limit)
+
+    def _as_of(self, resource: Resource, version: int) -> dict[tuple[str, str], Object]:
+        """Return a shelf as it was, by undoing what was written since.
+
+        Raises:
+            Failure: 410, that is no longer known.
+        """
+        if version == self.version:
+            return self._shelf(resource)
+        if self.history and version < self.history[0].version - 1:
+            raise expired()
+        shelf = dict(self._shelf(resource))
+        group = "" if resource.plural == "events" else resource.group
+        mine = [change for change in self.history if change.key[:2] == (group, resource.plural)]
+        for key in {change.key[2:] for change in mine if change.version > version}:
+            before = [change for change in mine if change.key[2:] == key and change.version <= version]
+            first = next(change for change in mine if change.key[2:] == key and change.version > version)
+            if not before and first.kind != "ADDED":
+                raise expired()
+            shelf.pop(key, None)
+            if before and before[-1].kind != "DELETED":
+                shelf[key] = before[-1].item
+        return shelf
 
     def _cut(
         self, items: list[Object], name: str, everything: list[Object], version: int, start: int, limit: int

@@ -25,6 +25,8 @@ def step(store: Store, *, cron: bool = True) -> None:
     with store.lock:
         for namespace in store.all("namespaces"):
             _namespace(store, namespace["metadata"]["name"])
+        for definition in store.all("customresourcedefinitions"):
+            _establish(store, definition)
         for certificate in store.all("certificates"):
             _certificate(store, certificate)
         for claim in store.all("persistentvolumeclaims"):
@@ -87,6 +89,21 @@ def _start(store: Store, cron_job: Object) -> None:
     if due <= store.now():
         last = timestamp(due)
         store.put(known("cronjobs"), {**cron_job, "status": {"lastScheduleTime": last, "lastSuccessfulTime": last}})
+
+
+def _establish(store: Store, definition: Object) -> None:
+    """Accept the names of a definition, after which its resources are served."""
+    if not definition.get("status"):
+        names, now = definition["spec"]["names"], timestamp(store.now())
+        done = {"status": "True", "lastTransitionTime": now}
+        conditions = [
+            {"type": "NamesAccepted", "reason": "NoConflicts", "message": "no conflicts found"} | done,
+            {"type": "Established", "reason": "InitialNamesAccepted", "message": "the initial names have been accepted"}
+            | done,
+        ]
+        stored = [version["name"] for version in definition["spec"]["versions"] if version["storage"]]
+        status = {"conditions": conditions, "acceptedNames": names, "storedVersions": stored}
+        store.put(known("customresourcedefinitions"), {**definition, "status": status})
 
 
 def _namespace(store: Store, name: str) -> None:

@@ -15,7 +15,7 @@ import yaml
 from deployments.lab.kubernetes import patches
 from deployments.lab.kubernetes.applying import apply
 from deployments.lab.kubernetes.failures import Cause, bad_request, conflict, invalid, not_found, unsupported_media_type
-from deployments.lab.kubernetes.resources import Resource, known
+from deployments.lab.kubernetes.resources import Resource, defined, known
 from deployments.lab.kubernetes.selectors import Object
 from deployments.lab.kubernetes.store import Store, timestamp
 from deployments.lab.kubernetes.validation import check, decode
@@ -55,14 +55,20 @@ def create(store: Store, resource: Resource, namespace: str, body: Any, query: M
     if not meta.get("name") and meta.get("generateName"):
         meta = {**meta, "name": meta["generateName"] + secrets.token_hex(3)[:5]}
     kept = {key: value for key, value in meta.items() if key not in ("uid", "creationTimestamp", "generation")}
-    item = _defaulted(resource, {**item, "metadata": kept})
+    return store.add(resource, _first(store, resource, {**item, "metadata": kept}), dry_run=dry(query))
+
+
+def _first(store: Store, resource: Resource, item: Object) -> Object:
+    """Return a new object as it is stored: with defaults, a first status, and an address."""
+    item = _defaulted(resource, item)
     if "status" in resource.subresources:
         item.pop("status", None)
         item |= {"status": _first_status(resource)} if resource.plural in ("pods", "namespaces") else {}
     check(resource, item)
-    if resource.plural == "services":
-        item = with_address(store, item)
-    return store.add(resource, item, dry_run=dry(query))
+    if resource.plural == "namespaces":
+        labels = {**(item["metadata"].get("labels") or {}), "kubernetes.io/metadata.name": item["metadata"]["name"]}
+        item["metadata"] = {**item["metadata"], "labels": labels}
+    return with_address(store, item) if resource.plural == "services" else item
 
 
 def with_address(store: Store, service: Object) -> Object:
@@ -188,10 +194,11 @@ def _apply(
     manager, force = query.get("fieldManager", ""), query.get("force") == "true"
     item = apply(store, resource, present, wanted, manager=manager, force=force)
     if present is None:
+        if namespace and store.peek(known("namespaces"), "", namespace) is None:
+            raise not_found(known("namespaces"), namespace)
         managed = item["metadata"].pop("managedFields")
-        created = _defaulted(resource, item)
+        created = _first(store, resource, item)
         created["metadata"]["managedFields"] = managed
-        check(resource, created)
         return store.add(resource, created, dry_run=dry(query)), True
     return _store(store, resource, present, item, part="", dry_run=dry(query)), False
 
@@ -249,6 +256,10 @@ def delete(
         removed = store.remove(resource, namespace, name, dry_run=dry_run)
         if resource.plural == "namespaces" and not dry_run:
             _empty(store, name)
+        if resource.plural == "customresourcedefinitions" and not dry_run:
+            for gone in defined(item)[:1]:
+                for one in store.of(gone):
+                    store.remove(gone, one["metadata"].get("namespace", ""), one["metadata"]["name"])
     if resource.plural in _RETURNED_WHEN_DELETED:
         return removed, False
     details = {"name": name, "group": resource.group, "kind": resource.plural, "uid": meta["uid"]}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
 from tasks.core.model import Model
 from tasks.core.references import Address
 from tasks.core.results import Measurement
-from tasks.core.system import SystemSpec
+from tasks.core.system import BackupPlan, ProtectedSpec
 from tasks.core.units import Unit
 
 CATALOG = Catalog(
@@ -202,7 +202,49 @@ class Workload(Model):
     severity: str | None = Field(None, description="The platform's severity when this one is in trouble.")
 
 
-class Spec(SystemSpec):
+class Scratch(Model):
+    """A cluster in which drills make namespaces of their own."""
+
+    kubeconfig: Address = Field(
+        description="Path of a kubeconfig; `{file: path}` and `{secret: block}` give its text.",
+    )
+    context: str | None = Field(None, description="The kubeconfig's context; its current one by default.")
+
+
+class Plan(BackupPlan):
+    """How a namespace's objects are backed up."""
+
+    resources: Literal["all"] | tuple[str, ...] = Field(
+        "all",
+        description="`all`, or what of the namespace is taken: `Deployment`, `deployments`, `deployments.apps`. "
+        "What is named here and may not be read is an error; of `all`, a warning.",
+    )
+    exclude: tuple[str, ...] = Field((), description="What of the namespace is not taken, named in the same way.")
+    cluster: tuple[str, ...] = Field(
+        ("Namespace", "CustomResourceDefinition"),
+        description="What is taken from beyond the namespace: `StorageClass`, `ClusterRole/apex-*`. `Namespace` is the "
+        "system's own, `CustomResourceDefinition` those of the custom resources that are in the backup.",
+    )
+    secrets: Literal["encrypted", "omitted"] = Field(
+        "encrypted", description="Whether Secrets are in it: never into a vault that does not encrypt."
+    )
+    scratch: Scratch | None = Field(
+        None, description="The cluster for drills; without one every object is tried by a dry run against the live one."
+    )
+
+    @field_validator("resources", "exclude", "cluster")
+    @classmethod
+    def _names_kinds(cls, names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if any(not name.strip() for name in names):
+            raise ValueError("a name is empty: write a kind, such as Deployment")
+        return names
+
+    def methods(self) -> tuple[str, ...]:
+        """Name the ways in which it is taken."""
+        return ("manifests",)
+
+
+class Spec(ProtectedSpec):
     """One namespace of a Kubernetes cluster."""
 
     CATALOG: ClassVar[Catalog] = CATALOG
@@ -224,6 +266,12 @@ class Spec(SystemSpec):
     certificates: dict[str, Workload] = Field(
         default_factory=dict, description="cert-manager's Certificates that must be Ready."
     )
+    failover: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="Services whose selector moves the traffic to another region: by service, the labels that its "
+        "selector takes on, such as `region: us-west-2`.",
+    )
+    backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
 
     def workloads(self) -> dict[str, Workload]:
