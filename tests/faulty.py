@@ -46,7 +46,7 @@ class Faulty:
         if self.fault is Fault.REFUSE:
             raise PermanentError("injected", operation=name)
         if self.fault is Fault.STALL:
-            self.released.wait(timeout=20)
+            self.released.wait(timeout=60)
         return self.fault
 
     def _after(self, fault: Fault | None, name: str) -> None:

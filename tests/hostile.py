@@ -112,7 +112,7 @@ async def check(
             "slack": {"channel": "#test"},
             "severities": {"P0": {"means": "down", "respond": "15m"}, "P2": {"means": "warnings", "respond": "4h"}},
             "default_severity": {"critical": "P0", "warn": "P2"},
-            "systems": {"it": {"timeout": "3s"} | system} | (others or {}),
+            "systems": {"it": {"timeout": "20s"} | system} | (others or {}),
         }
     )
     clock = (lambda: now) if now else lambda: datetime.now(UTC)

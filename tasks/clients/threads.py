@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -21,7 +22,7 @@ class _Worker:
     lock = threading.Lock()
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], Callable[[], None]]] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="watchkeeper-blocking-call", daemon=True).start()
 
     @classmethod
@@ -38,8 +39,8 @@ class _Worker:
         cls.lock = threading.Lock()
         cls.idle = []
 
-    def do(self, job: Callable[[], None]) -> None:
-        """Have a job done; it must not raise."""
+    def do(self, job: Callable[[], Callable[[], None]]) -> None:
+        """Have a job done and its outcome told, by what the job returns; neither must raise."""
         self._jobs.put(job)
 
     def _run(self) -> None:
@@ -52,10 +53,11 @@ class _Worker:
                         self.idle.remove(self)
                         return
                 continue
-            job()
-            del job
+            tell = job()
             with self.lock:
-                self.idle.append(self)
+                self.idle.append(self)  # before it is told: who is told may have the next call at once
+            tell()
+            del job, tell
 
 
 os.register_at_fork(after_in_child=_Worker.forget)
@@ -79,17 +81,20 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
         else:
             future.set_result(result)  # type: ignore[arg-type]
 
-    def run() -> None:
+    def tell(result: T | None, error: BaseException | None) -> None:
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            return  # the loop has ended; nobody waits any more
+
+    def run() -> Callable[[], None]:
         result: T | None = None
         error: BaseException | None = None
         try:
             result = function(*args, **kwargs)
         except BaseException as caught:  # noqa: BLE001 - handed to the waiting side, whatever it is
             error = caught
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            return  # the loop has ended; nobody waits any more
+        return partial(tell, result, error)
 
     _Worker.take().do(run)
     return await future

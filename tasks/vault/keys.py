@@ -38,6 +38,11 @@ class Identity:
         """The key itself, for decryption alone."""
         return self._key
 
+    @property
+    def recipient(self) -> str:
+        """The public key that belongs to it, as a manifest names it."""
+        return str(self._key.to_public())
+
 
 class KeyPair(NamedTuple):
     """A new pair: the recipient is public, the identity must be kept where the backups are not."""

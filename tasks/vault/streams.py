@@ -170,10 +170,19 @@ def checked(store: BlobStore, key: str, part: Part) -> Iterator[bytes]:
         raise Garbled("its bytes were changed: the sha256 is another", operation=f"read {part.name}")
 
 
-def plain(store: BlobStore, key: str, part: Part, identity: Identity | None) -> Iterator[bytes]:
+def plain(
+    store: BlobStore, key: str, part: Part, identity: Identity | None, recipients: Sequence[str] = ()
+) -> Iterator[bytes]:
     """Yield what the kind wrote: decrypted, decompressed, and held against every hash.
 
     The last step raises where anything was wrong, so what is read counts only when the iterator has ended by itself.
+
+    Args:
+        store: Where it is kept.
+        key: Its path there.
+        part: What its manifest says of it.
+        identity: The key to it, where it is encrypted.
+        recipients: For whom its manifest says it is: where the key of one of them does not open it, it is damaged.
 
     Raises:
         ConfigError: It is encrypted, and there is no identity, or another one.
@@ -184,7 +193,10 @@ def plain(store: BlobStore, key: str, part: Part, identity: Identity | None) -> 
     found, size = hashlib.blake2b(digest_size=_DIGEST), 0
     pipe = Pipe()
     thread = threading.Thread(
-        target=_feed, args=(checked(store, key, part), pipe, part, identity), name=f"read {key}", daemon=True
+        target=_feed,
+        args=(checked(store, key, part), pipe, part, identity, recipients),
+        name=f"read {key}",
+        daemon=True,
     )
     thread.start()
     try:
@@ -201,7 +213,9 @@ def plain(store: BlobStore, key: str, part: Part, identity: Identity | None) -> 
         raise Garbled("what it holds is not what was written", operation=f"read {part.name}")
 
 
-def _feed(source: Iterator[bytes], pipe: Pipe, part: Part, identity: Identity | None) -> None:
+def _feed(
+    source: Iterator[bytes], pipe: Pipe, part: Part, identity: Identity | None, recipients: Sequence[str]
+) -> None:
     reader = _Reader(source)
     try:
         if part.encryption == "age" and identity is not None:
@@ -210,19 +224,20 @@ def _feed(source: Iterator[bytes], pipe: Pipe, part: Part, identity: Identity | 
         while data := reader.read(_CHUNK):
             pipe.write(data)
     except pyrage.DecryptError as error:
-        pipe.fail(reader.error or _unreadable(str(error), part))
+        ours = identity is not None and identity.recipient in recipients
+        pipe.fail(reader.error or _unreadable(str(error), part, ours=ours))
     except WatchkeeperError as error:
         pipe.fail(error)
     except OSError as error:
-        pipe.fail(reader.error or _unreadable(str(error), part))
+        pipe.fail(reader.error or _unreadable(str(error), part, ours=True))
     except BaseException as error:  # noqa: BLE001 - told to the reading side, whatever it is
         pipe.fail(error)
     else:
         pipe.close()
 
 
-def _unreadable(text: str, part: Part) -> WatchkeeperError:
-    if "No matching keys" in text:
+def _unreadable(text: str, part: Part, *, ours: bool) -> WatchkeeperError:
+    if "No matching keys" in text and not ours:
         return ConfigError(
             "it is encrypted for other keys", operation=f"read {part.name}", hint="see recipients in its manifest"
         )

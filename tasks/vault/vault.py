@@ -291,7 +291,7 @@ class Vault:
             Garbled: It is damaged.
         """
         part = manifest.part(name)
-        return plain(self.store, f"{manifest.folder}/{part.path}", part, identity)
+        return plain(self.store, f"{manifest.folder}/{part.path}", part, identity, manifest.recipients)
 
     def copy(self, manifest: Manifest, target: Vault) -> Manifest:
         """Copy a backup into another vault as it is stored: the source is not read again, and no key is needed.

@@ -194,7 +194,7 @@ async def logs(run_id, containing):
     """Return all that a run logged, once a text is in it: logs are sent in batches, in the background."""
     mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]))
     async with get_client() as client:
-        for _ in range(100):
+        for _ in range(600):
             text = "\n".join(line.message for line in await client.read_logs(mine, limit=200))
             if containing in text:
                 break

@@ -77,10 +77,10 @@ def served(tmp_path):
     with found.process:
         yield found
         found.process.terminate()
-        found.process.communicate(timeout=20)
+        found.process.communicate(timeout=60)
 
 
-def until(holds, seconds=20):
+def until(holds, seconds=60):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -97,7 +97,7 @@ def is_gone(process):
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_child_has_the_arguments_folder_environment_and_streams_of_who_asked_and_its_exit_code(served, code):
     asking = served.run("say", str(code), "x y")
-    out, err = asking.communicate("typed", timeout=20)
+    out, err = asking.communicate("typed", timeout=60)
     assert out.split() == ["__main__", f"['{code}',", "'x", "y']", str(served.folder), "hello", "True", "typed"]
     assert (asking.returncode, err) == (code, "")
 
@@ -105,7 +105,7 @@ def test_a_child_has_the_arguments_folder_environment_and_streams_of_who_asked_a
 def test_a_signal_is_passed_on_and_who_asked_ends_by_it_too(served):
     asking, child = served.stay()
     asking.terminate()
-    asking.communicate(timeout=20)
+    asking.communicate(timeout=60)
     assert asking.returncode == -signal.SIGTERM
     until(lambda: is_gone(child))
 
@@ -113,21 +113,21 @@ def test_a_signal_is_passed_on_and_who_asked_ends_by_it_too(served):
 def test_a_child_that_is_killed_is_seen_as_killed(served):
     asking, child = served.stay()
     child.kill()
-    asking.communicate(timeout=20)
+    asking.communicate(timeout=60)
     assert asking.returncode == -signal.SIGKILL
 
 
 def test_a_child_does_not_outlive_who_asked_for_it(served):
     asking, child = served.stay()
     asking.kill()
-    asking.communicate(timeout=20)
+    asking.communicate(timeout=60)
     until(lambda: is_gone(child))
 
 
 def test_no_child_outlives_the_runner_and_who_asked_says_so(served):
     asking, child = served.stay()
     served.process.kill()
-    _, err = asking.communicate(timeout=20)
+    _, err = asking.communicate(timeout=60)
     assert asking.returncode == 1
     assert "the warm runner has gone" in err
     until(lambda: is_gone(child))
@@ -136,8 +136,8 @@ def test_no_child_outlives_the_runner_and_who_asked_says_so(served):
 def test_a_runner_that_is_told_to_end_takes_its_children_along(served):
     asking, child = served.stay()
     served.process.terminate()
-    assert served.process.wait(20) == 0
-    asking.communicate(timeout=20)
+    assert served.process.wait(60) == 0
+    asking.communicate(timeout=60)
     assert asking.returncode == -signal.SIGKILL
     assert is_gone(child)
     assert not served.socket.exists()
@@ -145,9 +145,9 @@ def test_a_runner_that_is_told_to_end_takes_its_children_along(served):
 
 def test_without_a_runner_the_module_runs_all_the_same(served):
     served.process.kill()
-    served.process.wait(20)
+    served.process.wait(60)
     asking = served.run("say", "5")
-    out, _ = asking.communicate("", timeout=20)
+    out, _ = asking.communicate("", timeout=60)
     assert (out.split()[0], asking.returncode) == ("__main__", 5)
 
 
@@ -160,8 +160,8 @@ def test_changed_code_is_never_run_by_a_runner_that_loaded_it_before(served):
     assert not is_gone(child)
     for process in (asking, running):
         process.kill()
-        process.communicate(timeout=20)
-    assert served.process.wait(20) == 7
+        process.communicate(timeout=60)
+    assert served.process.wait(60) == 7
     assert "changed since it was loaded" in served.process.stderr.read()
 
 
@@ -171,7 +171,7 @@ def test_two_runs_are_two_processes_side_by_side(served):
     assert not is_gone(one)
     for process in (first, second):
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\xff\xff\xff\xff", b"\x00\x00\x00\x02{}"])
@@ -182,7 +182,7 @@ def test_who_sends_no_order_gets_no_child_and_does_no_harm(served, sent):
         with contextlib.suppress(ConnectionResetError):
             assert stranger.recv(1) == b""
     asking = served.run("say", "0")
-    asking.communicate("", timeout=20)
+    asking.communicate("", timeout=60)
     assert asking.returncode == 0
 
 

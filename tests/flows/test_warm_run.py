@@ -28,7 +28,7 @@ def warm_runner(tmp_path):
         until(path.is_socket, 120)
         yield path
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -25,7 +25,7 @@ from tasks.systems.checking import check_system
 pytestmark = pytest.mark.lab
 
 
-async def report(lab, target, seconds=8):
+async def report(lab, target, seconds=30):
     name, _, system = target.partition("/")
     platform = load(name)
     patient = platform.systems[system].model_copy(update={"timeout": timedelta(seconds=seconds)})
@@ -33,7 +33,7 @@ async def report(lab, target, seconds=8):
     return await check_system(platform, system, lab.access)
 
 
-async def problems(lab, target, seconds=8):
+async def problems(lab, target, seconds=30):
     found = await report(lab, target, seconds)
     return {finding.measurement for finding in found.findings if finding.outcome.is_problem}
 
@@ -45,7 +45,7 @@ async def measured(lab, target, name):
 
 @pytest.mark.parametrize("platform", platform_names())
 async def test_every_objective_has_data_and_holds(lab, platform):
-    found = await report(lab, f"{platform}/metrics", seconds=20)
+    found = await report(lab, f"{platform}/metrics", seconds=60)
     objectives = load(platform).systems["metrics"].objectives
     judged = [finding for finding in found.findings if finding.measurement in objectives]
     assert {finding.key: finding.outcome for finding in judged if finding.outcome is not Outcome.PASSED} == {}
@@ -96,7 +96,7 @@ async def test_every_objective_has_data_and_holds(lab, platform):
 async def test_a_fault_is_found_and_mended(lab, target, fault, problem):
     assert problem not in await problems(lab, target)
     lab.break_(target, fault)
-    assert problem in await problems(lab, target, seconds=3)
+    assert problem in await problems(lab, target, seconds=2 if fault == "hanging" else 30)
     assert lab.mend(target) == [f"{target} {fault}"]
     assert problem not in await problems(lab, target)
 
@@ -105,7 +105,7 @@ async def test_a_fault_is_found_and_mended(lab, target, fault, problem):
 async def test_a_cluster_is_broken_and_mended(lab, fault):
     before = await problems(lab, "apex/cluster")
     lab.break_("apex/cluster", fault)
-    deadline = time.monotonic() + 15  # a crash loop needs some crashes
+    deadline = time.monotonic() + 60  # a crash loop needs some crashes
     while not (found := await problems(lab, "apex/cluster") - before) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.2)
     assert found
@@ -121,7 +121,7 @@ async def test_a_long_query_runs_until_it_is_mended(lab):
 
 async def until(lab, target, problem, *, there):
     """Wait until a problem is there, or gone: a broker gathers its figures once a second."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (problem in await problems(lab, target)) is not there:
         assert time.monotonic() < deadline, f"{target} {problem}: still {not there}"
         await asyncio.sleep(0.2)
@@ -233,7 +233,7 @@ def test_one_platform_comes_up_alone_survives_no_kill_and_starts_again_over_the_
     assert {one.target.partition("/")[0] for one in status.systems} == {"stylesync"}
     mark = (state / "supervisor" / "mark").read_text()
     os.kill(supervisor.status(state / "supervisor")["pid"], signal.SIGKILL)
-    waited = psutil.wait_procs([psutil.Process(pid) for pid in supervisor.marked(mark)], timeout=10)
+    waited = psutil.wait_procs([psutil.Process(pid) for pid in supervisor.marked(mark)], timeout=60)
     assert waited[1] == []
     assert not the_lab.status(state).up
     again = the_lab.up(["stylesync"], state)

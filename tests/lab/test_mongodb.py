@@ -88,12 +88,12 @@ async def test_a_wrong_password_is_errored_and_shows_no_secret(granted):
 
 
 async def test_a_replica_set_of_another_name_is_a_failed_system(granted):
-    report = await checked(granted.replace("directConnection=true", "replicaSet=other"), timeout="1s")
+    report = await checked(granted.replace("directConnection=true", "replicaSet=other"), timeout="3s")
     assert finding(report, "reachable").note == "no member of the replica set answered"
 
 
 async def test_a_refused_connection_says_so_and_shows_no_topology():
-    report = await checked(f"mongodb://user:wr0ng-s3cret@127.0.0.1:{await refused_port()}/", timeout="1s")
+    report = await checked(f"mongodb://user:wr0ng-s3cret@127.0.0.1:{await refused_port()}/", timeout="3s")
     assert finding(report, "reachable").outcome is Outcome.FAILED
     assert finding(report, "reachable").note == "the connection was refused"
     assert "wr0ng-s3cret" not in report.model_dump_json()
@@ -109,7 +109,7 @@ async def test_a_server_of_another_protocol_is_a_problem_and_told_so():
         await reader.read()
 
     async with serving(handler) as port:
-        report = await checked(f"mongodb://127.0.0.1:{port}/", timeout="1s")
+        report = await checked(f"mongodb://127.0.0.1:{port}/", timeout="3s")
     # pymongo sometimes loses the reason, and then only knows that the connection is gone.
     told = {"it does not speak MongoDB's protocol": Outcome.ERRORED, "it broke off the connection": Outcome.FAILED}
     problem = next(f for f in report.findings if f.outcome.is_problem)

@@ -35,7 +35,7 @@ NOT_IN_THE_LAB |= {"disk_used", "heap_used", "oldest_unacknowledged"}
 NOT_IN_THE_LAB |= {"alert"}
 """VictoriaMetrics evaluates no rules; `test_prometheus_rules.py` looks at those of a real Prometheus."""
 BURNS = ("burn_rate_1h", "burn_rate_6h", "burn_rate_1d", "burn_rate_3d")
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Case(NamedTuple):

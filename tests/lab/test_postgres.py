@@ -230,7 +230,7 @@ async def test_a_server_that_falls_silent_in_the_middle_keeps_what_came_before_a
     async with serving(relay) as port:
         began = perf_counter()
         report = await checked(granted.replace(f":{postgres_server.port}/", f":{port}/"), timeout="2s")
-        assert perf_counter() - began < 8
+        assert perf_counter() - began < 30
     assert finding(report, "connections_used").outcome is Outcome.PASSED
     assert finding(report, "check").note == "the check was not finished within 2 s"
 

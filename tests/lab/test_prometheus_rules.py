@@ -53,7 +53,7 @@ def evaluator(tmp_path_factory):
 
 async def evaluated(address):
     """Wait until every rule was evaluated once."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             report = await check({"kind": "prometheus", "url": address, "alerts": ALERTS})
             if [m for m in report.measurements if m.name == "rules_broken" and m.value]:

@@ -276,7 +276,7 @@ async def test_a_listing_without_end_stops_within_its_share_of_the_time():
     async with serving(stand_in(default=listing(truncated=True))) as port:
         began = perf_counter()
         report = await checked(f"http://127.0.0.1:{port}", pages=10_000, timeout="2s")
-        assert perf_counter() - began < 8
+        assert perf_counter() - began < 30
     assert measured(report, "objects").note.startswith("at least")
 
 

@@ -33,7 +33,15 @@ def launch(folder: Path, *processes: Process) -> list[str]:
     return told
 
 
-def wait_for_end(mark: str, seconds: float = 10) -> list[int]:
+def wait_for_all(mark: str, count: int, seconds: float = 60) -> list[int]:
+    """Wait for processes that start others in their own time, and return those that are there."""
+    deadline = time.monotonic() + seconds
+    while len(there := supervisor.marked(mark)) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return there
+
+
+def wait_for_end(mark: str, seconds: float = 60) -> list[int]:
     deadline = time.monotonic() + seconds
     while (left := supervisor.marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -63,7 +71,7 @@ def test_it_tells_each_process_that_is_ready_and_ends_them_all(folder):
 
 def test_nothing_outlives_a_supervisor_that_is_killed_not_even_a_grandchild_in_a_session_of_its_own(folder):
     launch(folder, SLEEPER, ESCAPIST)
-    assert len(supervisor.marked(mark(folder))) == 5  # guardian, supervisor, two children, one grandchild
+    assert len(wait_for_all(mark(folder), 5)) == 5  # guardian, supervisor, two children, one grandchild
     os.kill(supervisor.status(folder)["pid"], signal.SIGKILL)
     assert wait_for_end(mark(folder)) == []
 
@@ -79,6 +87,7 @@ def test_the_guardian_dies_too_and_the_children_still_end(folder):
 def test_a_later_start_ends_what_a_killed_pair_left_behind(folder):
     launch(folder, ESCAPIST)
     old = mark(folder)
+    assert len(wait_for_all(old, 4)) == 4  # guardian, supervisor, child, grandchild
     pid = supervisor.status(folder)["pid"]
     guardian = psutil.Process(pid).parent()
     assert guardian is not None
@@ -139,7 +148,9 @@ def test_two_in_one_folder_are_refused(folder):
 def test_a_process_that_ignores_the_signal_is_ended_by_force(folder):
     script = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); open('set', 'w'); time.sleep(600)"
     launch(folder, Process("stubborn", (sys.executable, "-c", script), stop="INT", patience=0.3))
+    deadline = time.monotonic() + 60
     while not (folder / "set").exists():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     supervisor.end(folder)
     assert not supervisor.marked(mark(folder))

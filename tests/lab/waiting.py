@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(take: Callable[[], Awaitable[T]], timeout: float = 20) -> T:  # noqa: ASYNC109
+async def eventually(take: Callable[[], Awaitable[T]], timeout: float = 60) -> T:  # noqa: ASYNC109
     """Call until the result is true, and return it; fails after the time-out (seconds)."""
     async with asyncio.timeout(timeout):
         while True:

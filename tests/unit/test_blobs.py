@@ -61,7 +61,7 @@ def test_of_many_writers_at_once_exactly_one_wins(store):
     start = threading.Barrier(8)
 
     def write(number):
-        start.wait(timeout=20)
+        start.wait(timeout=60)
         return store.put_if_absent("lease", str(number).encode())
 
     with ThreadPoolExecutor(8) as pool:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tasks.clients.http import fetch, session
 from tasks.core.limits import Bound
 from tasks.core.results import Outcome
+from tasks.systems.http import probe
 from tasks.systems.http.conditions import holds, look_up, unmet
 from tasks.systems.http.spec import Spec
 from tests.hostile import answer, check, finding, hanging_up, measured, refused_port, routed, saying, serving, silent
@@ -25,10 +26,16 @@ def api(port: int, expect: dict, **fields) -> dict:
     return {"kind": "http", "url": f"http://127.0.0.1:{port}", "expect": expect, **fields}
 
 
+@pytest.fixture
+def hurried(monkeypatch):
+    """Let a probe give up after a second, long before the whole check is cut off: which comes first is not luck."""
+    monkeypatch.setattr(probe, "_MARGIN", 0.05)
+
+
 async def the_finding(text: bytes, **expectation):
     """Check one path of a server that says this, and return whether it was as expected."""
     async with serving(saying(text)) as port:
-        return finding(await check(api(port, {"/health": expectation}, timeout="1s")), "as_expected", "/health")
+        return finding(await check(api(port, {"/health": expectation})), "as_expected", "/health")
 
 
 async def test_a_path_that_answers_as_expected_passes_with_its_latency_and_status():
@@ -101,6 +108,7 @@ async def test_an_endless_body_is_cut_and_content_beyond_is_not_believed():
     assert "longer than 1 MiB" in finding(report, "as_expected", "/content").note
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_body_that_drips_ends_with_the_time_out_and_the_other_paths_go_on():
     async def drip(reader, writer):
         target = await reader.readuntil(b"\r\n\r\n")
@@ -115,8 +123,8 @@ async def test_a_body_that_drips_ends_with_the_time_out_and_the_other_paths_go_o
 
     began = perf_counter()
     async with serving(drip) as port:
-        report = await check(api(port, {"/slow": {}, "/fast": {}}, timeout="1s"))
-    assert perf_counter() - began < 6
+        report = await check(api(port, {"/slow": {}, "/fast": {}}, timeout="40s"))
+    assert perf_counter() - began < 30
     assert finding(report, "as_expected", "/fast").outcome is Outcome.PASSED
     assert finding(report, "as_expected", "/slow").note.startswith("its body did not end within ")
 
@@ -178,20 +186,22 @@ async def test_an_unknown_name_is_unreachable():
     assert finding(report, "reachable").note.startswith("the name no-such-host.invalid cannot be looked up")
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_look_up_that_is_stuck_ends_with_the_time_out_and_is_named(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait())
     began = perf_counter()
-    report = await check({"kind": "http", "url": "http://stuck.example", "expect": {"/": {}}, "timeout": "300ms"})
+    report = await check({"kind": "http", "url": "http://stuck.example", "expect": {"/": {}}})
     over.set()
-    assert perf_counter() - began < 5
+    assert perf_counter() - began < 30
     assert finding(report, "reachable").outcome is Outcome.FAILED
-    assert finding(report, "reachable").note == "the name stuck.example was not looked up within 300 ms"
+    assert finding(report, "reachable").note == "the name stuck.example was not looked up within 1 s"
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_tls_handshake_that_is_stuck_is_named():
     async with serving(silent) as port:
-        system = {"kind": "http", "url": f"https://127.0.0.1:{port}", "expect": {"/": {}}, "timeout": "300ms"}
+        system = {"kind": "http", "url": f"https://127.0.0.1:{port}", "expect": {"/": {}}}
         report = await check(system)
     assert finding(report, "reachable").note.startswith("the TLS handshake did not end within ")
 
@@ -218,7 +228,7 @@ async def test_the_latency_is_told_by_its_parts_and_each_can_have_a_limit(tmp_pa
     assert finding(report, "tls_time", "/").outcome is Outcome.PASSED
     latency = measured(report, "latency", "/")
     assert latency.value >= sum(taken[1:]) + measured(report, "first_byte", "/").value
-    assert re.fullmatch(r"DNS .+, connect .+, TLS .+, first byte 1\d\d.* ms", latency.note)
+    assert re.fullmatch(r"DNS .+, connect .+, TLS .+, first byte .+", latency.note)
 
 
 async def test_an_open_connection_is_not_connected_again_and_an_address_is_not_looked_up():
@@ -234,11 +244,12 @@ async def test_an_open_connection_is_not_connected_again_and_an_address_is_not_l
     assert second.parts.first_byte is not None
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_half_open_connection_ends_with_the_time_out():
     began = perf_counter()
     async with serving(silent) as port:
-        report = await check(api(port, {"/": {}}, timeout="300ms"))
-    assert perf_counter() - began < 5
+        report = await check(api(port, {"/": {}}))
+    assert perf_counter() - began < 30
     assert finding(report, "reachable").note.startswith("no answer within ")
 
 
@@ -261,10 +272,10 @@ async def test_one_path_without_an_answer_is_its_own_finding():
         writer.write(answer("ok"))
 
     async with serving(one_is_silent) as port:
-        report = await check(api(port, {"/stuck": {"timeout": "200ms"}, "/fine": {}}))
+        report = await check(api(port, {"/stuck": {"timeout": "1s"}, "/fine": {}}))
     assert finding(report, "reachable").outcome is Outcome.PASSED
     assert finding(report, "as_expected", "/fine").outcome is Outcome.PASSED
-    assert finding(report, "as_expected", "/stuck").note == "no answer within 200 ms"
+    assert finding(report, "as_expected", "/stuck").note == "no answer within 1 s"
 
 
 async def test_an_untrusted_certificate_is_unreachable_with_the_reason_and_trusted_with_the_bundle(tmp_path):
@@ -314,14 +325,14 @@ async def test_a_path_is_asked_three_times_where_the_spec_names_no_number_so_tha
 
     async def slow_at_first(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
-        await asyncio.sleep(0.3 if next(count) == 0 else 0)
+        await asyncio.sleep(1 if next(count) == 0 else 0)
         writer.write(answer("ok"))
         await writer.drain()
 
     async with serving(slow_at_first) as port:
         report = await check(api(port, {"/": {}}))
     assert next(count) == 3
-    assert measured(report, "latency", "/").value < 0.3
+    assert measured(report, "latency", "/").value < 1
     assert measured(report, "latency", "/").note.startswith("median of 3 requests; connect ")
 
 
@@ -331,12 +342,12 @@ async def test_a_slow_path_is_not_asked_again_when_the_time_might_run_out():
     async def slow(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         next(count)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2)
         writer.write(answer("ok"))
         await writer.drain()
 
     async with serving(slow) as port:
-        report = await check(api(port, {"/": {}}, timeout="1500ms"))
+        report = await check(api(port, {"/": {}}, timeout="6s"))
     assert finding(report, "as_expected", "/").outcome is Outcome.PASSED
     assert next(count) == 1
 

@@ -39,7 +39,7 @@ async def test_a_forked_child_makes_threads_of_its_own():
     child = os.fork()
     if child == 0:
         try:
-            answer = asyncio.new_event_loop().run_until_complete(asyncio.wait_for(in_thread(len, "abc"), 10))
+            answer = asyncio.new_event_loop().run_until_complete(asyncio.wait_for(in_thread(len, "abc"), 60))
             os._exit(0 if answer == 3 else 1)
         finally:
             os._exit(2)

@@ -12,6 +12,7 @@ from cryptography import x509
 
 from tasks.core.errors import ConfigError
 from tasks.core.results import Outcome
+from tasks.systems.tls import probe
 from tasks.systems.tls.names import matches, names
 from tasks.systems.tls.probe import _host_and_port
 from tests.hostile import check, finding, measured, refused_port, saying, serving, silent
@@ -93,15 +94,17 @@ async def test_a_chain_with_an_intermediate_authority_is_trusted(authority, bund
     assert finding(report, "trusted").outcome is Outcome.PASSED
 
 
-async def test_a_server_that_accepts_and_says_nothing_ends_with_the_time_out():
+async def test_a_server_that_accepts_and_says_nothing_ends_with_the_time_out(monkeypatch):
+    monkeypatch.setattr(probe, "_MARGIN", 0.02)  # the time-out of the whole check must not come first by chance
     began = perf_counter()
     async with serving(silent) as port:
-        report = await check({"kind": "tls", "address": f"127.0.0.1:{port}", "timeout": "400ms"})
-    assert perf_counter() - began < 5
+        report = await check({"kind": "tls", "address": f"127.0.0.1:{port}", "timeout": "20s"})
+    assert perf_counter() - began < 30
     assert finding(report, "reachable").note.startswith("no TLS handshake within ")
 
 
-async def test_a_second_handshake_that_gets_stuck_leaves_the_first_ones_readings(authority, bundle):
+async def test_a_second_handshake_that_gets_stuck_leaves_the_first_ones_readings(authority, bundle, monkeypatch):
+    monkeypatch.setattr(probe, "_MARGIN", 0.1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     connections = iter(range(9))
@@ -112,7 +115,7 @@ async def test_a_second_handshake_that_gets_stuck_leaves_the_first_ones_readings
         await asyncio.Event().wait()
 
     async with serving(only_the_first) as port:
-        system = {"kind": "tls", "address": f"127.0.0.1:{port}", "timeout": "3s"}
+        system = {"kind": "tls", "address": f"127.0.0.1:{port}", "timeout": "20s"}
         report = await check(system, ca_bundle=bundle)
     assert finding(report, "reachable").outcome is Outcome.PASSED
     assert finding(report, "name_matches").outcome is Outcome.PASSED

@@ -201,7 +201,7 @@ def test_parts_are_written_side_by_side():
 
         def write(name):
             with backup.part(name) as part:
-                start.wait(timeout=20)
+                start.wait(timeout=60)
                 part.write(PARTS[name])
 
         threads = [threading.Thread(target=write, args=(name,)) for name in PARTS]
@@ -287,6 +287,21 @@ def test_damage_is_found_by_check_and_by_reading(how, name, encrypted):
     assert {flaw.folder for flaw in flaws if flaw.lost} == {manifest.folder}
     with pytest.raises(PermanentError):
         contents(vault, manifest)
+
+
+def test_a_damaged_header_is_damage_whichever_byte_of_it_was_changed_and_no_wrong_key():
+    store = MemoryStore()
+    vault = vault_on(store)
+    manifest = take(vault)
+    path = f"{manifest.folder}/{manifest.part('globals.sql').path}"
+    whole = b"".join(store.reading(path))
+    for at in range(len(whole)):
+        store.put(path, whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(Garbled):
+            b"".join(vault.read(manifest, "globals.sql", IDENTITY))
+    store.put(path, whole)
+    with pytest.raises(ConfigError, match="encrypted for other keys"):
+        b"".join(vault.read(manifest, "globals.sql", Identity(new_key().identity)))
 
 
 @pytest.mark.parametrize("how", ["flipped", "truncated", "emptied"])
