@@ -31,7 +31,7 @@ class Part(Model):
     name: str = Field(description="As the kind calls it.")
     path: str = Field(description="Below the backup's folder, as it is stored.")
     plain_bytes: int = Field(ge=0, description="Size of what the kind wrote.")
-    plain_hash: str = Field(description="Of what the kind wrote: `blake2b:` and 64 hexadecimal digits.")
+    plain_hash: str = Field(description="Of what the kind wrote: `blake3:` or `blake2b:`, and 64 hexadecimal digits.")
     stored_bytes: int = Field(ge=0, description="Size of what is stored.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of what is stored, as `sha256sum` tells it.")
     compression: Literal["zstd", "none"] = Field(description="What was done first.")

@@ -13,11 +13,11 @@ import zstandard
 from tasks.clients.blobs import BlobStore, BlobWriter
 from tasks.core.errors import ConfigError, Garbled, PermanentError, WatchkeeperError
 from tasks.core.manifest import Part
+from tasks.vault.hashes import PlainHash
 from tasks.vault.keys import Identity, Recipient
 from tasks.vault.pipe import Pace, Pipe
 
 _CHUNK = 1 << 18
-_DIGEST = 32
 _LAST_WORDS = 30.0
 
 
@@ -46,7 +46,7 @@ class Incoming:
     def __init__(self, store: BlobStore, key: str, recipe: Recipe, *, compress: bool, encrypt: bool = True) -> None:
         self._store, self._key, self._recipe = store, key, recipe
         self._recipients = list(recipe.recipients) if encrypt else []
-        self._plain, self._plain_bytes = hashlib.blake2b(digest_size=_DIGEST), 0
+        self._plain, self._plain_bytes = PlainHash(), 0
         self._chunks = (
             zstandard.ZstdCompressor(level=recipe.level, threads=recipe.threads, write_checksum=True).chunker(
                 chunk_size=_CHUNK
@@ -91,7 +91,7 @@ class Incoming:
             name=name,
             path=path,
             plain_bytes=self._plain_bytes,
-            plain_hash=f"blake2b:{self._plain.hexdigest()}",
+            plain_hash=str(self._plain),
             stored_bytes=stored.size,
             sha256=stored.hash.hexdigest(),
             compression="none" if self._chunks is None else "zstd",
@@ -190,7 +190,7 @@ def plain(
     """
     if part.encryption == "age" and identity is None:
         raise ConfigError("it is encrypted", operation=f"read {part.name}", hint="give the identity")
-    found, size = hashlib.blake2b(digest_size=_DIGEST), 0
+    found, size = PlainHash(part.plain_hash), 0
     pipe = Pipe()
     thread = threading.Thread(
         target=_feed,
@@ -209,7 +209,7 @@ def plain(
     finally:
         pipe.fail(PermanentError("it was not read to its end", operation=f"read {part.name}"))
         thread.join(_LAST_WORDS)
-    if (size, f"blake2b:{found.hexdigest()}") != (part.plain_bytes, part.plain_hash):
+    if (size, str(found)) != (part.plain_bytes, part.plain_hash):
         raise Garbled("what it holds is not what was written", operation=f"read {part.name}")
 
 

@@ -479,3 +479,27 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(PermanentError, match="No space left"):
         take(vault_on(store))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_backup_whose_plain_bytes_were_hashed_by_blake2b_is_read_and_held_against_it(name):
+    vault = vault_on(MemoryStore())
+    manifest = take(vault)
+    old = f"blake2b:{hashlib.blake2b(PARTS[name], digest_size=32).hexdigest()}"
+    assert contents(vault, with_hash(manifest, name, old))[name] == PARTS[name]
+    with pytest.raises(Garbled, match="not what was written"):
+        contents(vault, with_hash(manifest, name, f"{old[:-1]}{'0' if old[-1] != '0' else '1'}"))
+
+
+def test_a_hash_of_another_sort_is_refused_with_what_to_do():
+    vault = vault_on(MemoryStore())
+    manifest = take(vault)
+    with pytest.raises(ConfigError, match="'sha9' is not known here"):
+        contents(vault, with_hash(manifest, "globals.sql", "sha9:00"))
+
+
+def with_hash(manifest, name, plain_hash):
+    parts = [
+        part.model_copy(update={"plain_hash": plain_hash}) if part.name == name else part for part in manifest.parts
+    ]
+    return manifest.model_copy(update={"parts": tuple(parts)})

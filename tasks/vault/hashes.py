@@ -1,0 +1,52 @@
+"""The hashes that a vault knows for plain bytes, each named before its digits: `blake3:9f86...`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from tasks.core.errors import ConfigError
+
+
+class Hasher(Protocol):
+    """Takes bytes, and tells their hash."""
+
+    def update(self, data: bytes, /) -> object:
+        """Take some bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """Return the hash of all that was taken, in hexadecimal digits."""
+        ...
+
+
+_KNOWN: dict[str, Callable[[], Hasher]] = {"blake2b": lambda: hashlib.blake2b(digest_size=32)}
+with suppress(ImportError):  # it comes as a wheel for the common machines only
+    from blake3 import blake3
+
+    _KNOWN["blake3"] = blake3
+WRITTEN = next(reversed(_KNOWN))
+
+
+class PlainHash:
+    """The hash of a part's plain bytes, as a manifest names it.
+
+    Args:
+        like: A hash of the same sort, such as a manifest's `plain_hash`; the sort that is written now without it.
+
+    Raises:
+        ConfigError: It is of a sort that is not known here.
+    """
+
+    def __init__(self, like: str = WRITTEN) -> None:
+        self._sort = like.partition(":")[0]
+        if self._sort not in _KNOWN:
+            hint = "install the package blake3" if self._sort == "blake3" else "use a newer watchkeeper"
+            raise ConfigError(f"the hash {self._sort[:20]!r} is not known here", operation="read", hint=hint)
+        self._hasher = _KNOWN[self._sort]()
+        self.update = self._hasher.update
+
+    def __str__(self) -> str:
+        return f"{self._sort}:{self._hasher.hexdigest()}"
