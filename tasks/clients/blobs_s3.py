@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,12 @@ from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, Permanen
 _TIMEOUT = 15.0
 _MEBI = 1 << 20
 _CHUNK = _MEBI
+_CRUMB = 1 << 14
 _UPLOADS = 2
 _PAUSES = (0.5, 2.0)
 _PARTS = 10_000
+_MEMORY = 64 * _MEBI
+"""What one upload holds of its blob: the part that is filled and those in flight."""
 _GROWTH = ((500, 8 * _MEBI), (1000, 16 * _MEBI), (2000, 32 * _MEBI), (_PARTS, 64 * _MEBI))
 """How large the parts of an upload are, up to which number of them: few calls, bounded memory, 550 GiB in all."""
 
@@ -256,9 +262,44 @@ class S3Store:
 _UNLOCKED = "make a bucket with object lock, or leave lock out of the vault's spec"
 
 
-def _content_md5(data: bytes) -> dict[str, str]:
+def _content_md5(*pieces: bytes | memoryview) -> dict[str, str]:
     """Return the header without which S3 takes nothing that is to be locked."""
-    return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
+    found = hashlib.md5(usedforsecurity=False)
+    for piece in pieces:
+        found.update(piece)
+    return {"ContentMD5": base64.b64encode(found.digest()).decode()}
+
+
+def _part_size(number: int) -> int:
+    """Return how large a part of this number is; 0 where there is none."""
+    return next((size for last, size in _GROWTH if number <= last), 0)
+
+
+class _Body:
+    """A part of an upload as the pieces that it came in: never joined, so that it is in memory once."""
+
+    def __init__(self, pieces: Sequence[memoryview]) -> None:
+        self._pieces = pieces
+        self._starts = [0, *accumulate(map(len, pieces))]
+        self._at = 0
+
+    def read(self, _size: int = -1, /) -> memoryview | bytes:
+        """Return what is left of a piece, however much is asked for; nothing at the end."""
+        number = bisect_right(self._starts, self._at) - 1
+        if number == len(self._pieces):
+            return b""
+        piece = self._pieces[number][self._at - self._starts[number] :]
+        self._at += len(piece)
+        return piece
+
+    def tell(self) -> int:
+        """Return the place from which is read next."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to another place."""
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._starts[-1]}[whence]
+        return self._at
 
 
 class _Upload:
@@ -266,25 +307,45 @@ class _Upload:
 
     def __init__(self, client: Any, place: dict[str, str], locking: dict[str, Any], operation: str) -> None:
         self._client, self._place, self._locking, self._operation = client, place, locking, operation
-        self._buffer = bytearray()
+        self._pieces: list[memoryview] = []
+        self._held = 0
+        self._crumbs = bytearray()
         self._id: str | None = None
         self._pool = ThreadPoolExecutor(_UPLOADS)
         self._flying: list[Future[dict[str, Any]]] = []
         self._done: list[dict[str, Any]] = []
 
     def write(self, data: bytes, /) -> None:
-        self._buffer += data
-        while len(self._buffer) >= (size := self._size()):
-            self._send(bytes(self._buffer[:size]))
-            del self._buffer[:size]
+        if len(data) < _CRUMB:
+            self._crumbs += data
+            if len(self._crumbs) >= _CRUMB:
+                self._gather()
+        else:
+            self._gather()
+            self._take(memoryview(bytes(data)))
+
+    def _gather(self) -> None:
+        """Make one piece of what came in small ones, of which each would cost more than it holds."""
+        crumbs, self._crumbs = bytes(self._crumbs), bytearray()
+        self._take(memoryview(crumbs))
+
+    def _take(self, left: memoryview) -> None:
+        while left:
+            size = self._size()
+            piece, left = left[: size - self._held], left[size - self._held :]
+            self._pieces.append(piece)
+            self._held += len(piece)
+            if self._held == size:
+                self._send(size)
 
     def complete(self) -> None:
+        self._gather()
         if self._id is None:
-            body = bytes(self._buffer)
+            body = b"".join(self._pieces)
             self._call(lambda: self._client.put_object(**self._place, **self._locking, **self._sum(body), Body=body))
             return
-        if self._buffer:
-            self._send(bytes(self._buffer))
+        if self._pieces:
+            self._send(self._held)
         self._land(0)
         parts = {"Parts": sorted(self._done, key=lambda part: part["PartNumber"])}
         # Not tried again: a first try that did work would make the second one fail.
@@ -308,34 +369,35 @@ class _Upload:
         return len(self._done) + len(self._flying) + 1
 
     def _size(self) -> int:
-        number = self._number()
-        for last, size in _GROWTH:
-            if number <= last:
-                return size
+        if size := _part_size(self._number()):
+            return size
         raise PermanentError("it is larger than one upload may be", operation=self._operation)
 
-    def _send(self, body: bytes) -> None:
+    def _send(self, size: int) -> None:
+        """Send what is held; wait first, so that no more than a few parts and a bounded memory are in flight."""
         if self._id is None:
             self._id = self._call(lambda: self._client.create_multipart_upload(**self._place, **self._locking))[
                 "UploadId"
             ]
-        self._land(_UPLOADS - 1)
-        self._flying.append(self._pool.submit(self._part, self._number(), body))
+        self._land(min(_UPLOADS, _MEMORY // size) - 1)
+        self._flying.append(self._pool.submit(self._part, self._number(), self._pieces))
+        self._pieces, self._held = [], 0
+        self._land(_MEMORY // (_part_size(self._number()) or size) - 1)
 
-    def _part(self, number: int, body: bytes) -> dict[str, Any]:
+    def _part(self, number: int, pieces: Sequence[memoryview]) -> dict[str, Any]:
         answer = self._call(
             lambda: self._client.upload_part(
-                **self._place, UploadId=self._id, PartNumber=number, **self._sum(body), Body=body
+                **self._place, UploadId=self._id, PartNumber=number, **self._sum(*pieces), Body=_Body(pieces)
             )
         )
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
-    def _sum(self, body: bytes) -> dict[str, str]:
-        return _content_md5(body) if self._locking else {}
+    def _sum(self, *pieces: bytes | memoryview) -> dict[str, str]:
+        return _content_md5(*pieces) if self._locking else {}
 
     def _land(self, allowed: int) -> None:
         """Wait until no more parts are in flight than allowed."""
-        while len(self._flying) > allowed:
+        while len(self._flying) > max(allowed, 0):
             self._done.append(self._flying.pop(0).result())
 
     def _call(self, call: Callable[[], Any]) -> Any:

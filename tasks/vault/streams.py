@@ -18,6 +18,7 @@ from tasks.vault.keys import Identity, Recipient
 from tasks.vault.pipe import Pace, Pipe
 
 _CHUNK = 1 << 18
+_JOB = 1 << 20
 _LAST_WORDS = 30.0
 
 
@@ -27,14 +28,15 @@ class Recipe:
 
     Attributes:
         recipients: For whom they are encrypted; not at all where there are none.
-        level: Of zstd, 1 to 19.
+        level: Of zstd, 1 to 19. The first takes less than half the time of 3, zstd's own choice, for a few per cent
+            more bytes.
         threads: That compress one part.
         pace: How fast what is stored may go.
         patience: Seconds without any movement after which a stream is given up.
     """
 
     recipients: Sequence[Recipient] = ()
-    level: int = 3
+    level: int = 1
     threads: int = 2
     pace: Pace = field(default_factory=Pace)
     patience: float = 600.0
@@ -47,13 +49,7 @@ class Incoming:
         self._store, self._key, self._recipe = store, key, recipe
         self._recipients = list(recipe.recipients) if encrypt else []
         self._plain, self._plain_bytes = PlainHash(), 0
-        self._chunks = (
-            zstandard.ZstdCompressor(level=recipe.level, threads=recipe.threads, write_checksum=True).chunker(
-                chunk_size=_CHUNK
-            )
-            if compress
-            else None
-        )
+        self._chunks = _compressor(recipe).chunker(chunk_size=_CHUNK) if compress else None
         self._pipe = Pipe(recipe.patience)
         self._stored: _Stored | None = None
         self._thread = threading.Thread(target=self._run, name=f"store {key}", daemon=True)
@@ -128,6 +124,14 @@ class Incoming:
         # age swallows what goes wrong while it writes its last chunk.
         if (error := self._pipe.error or stored.error) is not None:
             raise error
+
+
+def _compressor(recipe: Recipe) -> zstandard.ZstdCompressor:
+    """Return one whose threads hold little: with zstd's own size of a job they take 60 MB more, and are no faster."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        recipe.level, threads=recipe.threads, job_size=_JOB if recipe.threads else 0, write_checksum=True
+    )
+    return zstandard.ZstdCompressor(compression_params=parameters)
 
 
 class _Stored:
