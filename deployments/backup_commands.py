@@ -41,3 +41,48 @@ def backup(
     else:
         watcher.ended(report)
     raise click.exceptions.Exit(Exit.FINDINGS if report.failed or not report.backups else Exit.FINE)
+
+
+@click.command(
+    epilog=example(
+        "watchkeeper prune apex",
+        "watchkeeper prune apex --apply",
+        "watchkeeper prune apex --apply --approve 3f2a90c1d4e5",
+    )
+)
+@click.argument("platform")
+@click.option("--apply", "applied", is_flag=True, help="Remove what the plan says; else it is only shown.")
+@click.option(
+    "--approve",
+    is_flag=False,
+    flag_value="now",
+    default="",
+    metavar="[PLAN]",
+    help="Let more of a group go than 30 %: of the plan with this fingerprint, or of whatever it is now.",
+)
+@lab_option
+@state_option
+@json_option
+def prune(platform: str, *, applied: bool, approve: str, lab: bool, state: Path, as_json: bool) -> None:
+    """Show what retention keeps and removes in every vault, and why; with --apply, remove it.
+
+    Exit code 1 where something failed or waits for an approval.
+    """
+    from tasks.core.report import Verdict
+    from tasks.pruning import PruneRun
+
+    with told(as_json=as_json):
+        run = PruneRun.open(platform, settings_of(state, lab=lab), approve=approve)
+        run.foresee()
+        if applied:
+            run.carry_out()
+        report = run.report(applied=applied)
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+    else:
+        from rich.console import Console
+
+        from tasks.reports import bulletin_terminal, prune_words
+
+        Console(highlight=False).print(bulletin_terminal.render(prune_words.bulletin(report)))
+    raise click.exceptions.Exit(Exit.FINE if report.verdict is Verdict.PASSED else Exit.FINDINGS)

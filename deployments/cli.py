@@ -528,7 +528,13 @@ def lab_mend(target: str | None, *, state: Path, as_json: bool) -> None:
     say_json({"mended": mended}) if as_json else click.echo(f"mended: {', '.join(mended) or 'nothing was broken'}")
 
 
-for command in (backup_commands.backup, vault_commands.backups, vault_commands.vault, vault_commands.retention):
+for command in (
+    backup_commands.backup,
+    backup_commands.prune,
+    vault_commands.backups,
+    vault_commands.vault,
+    vault_commands.retention,
+):
     main.add_command(command)
 
 

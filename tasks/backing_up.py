@@ -166,7 +166,7 @@ class BackupRun:
             self.access.resolver,
             now=self.access.now,
             tell=tell,
-            version=_version(),
+            version=version_of_watchkeeper(),
             ca_bundle=self.access.ca_bundle,
         )
 
@@ -362,7 +362,8 @@ def _told(spec: ProtectedSpec, manifest: Manifest, vault: Vault, seconds: float,
     )
 
 
-def _version() -> str:
+def version_of_watchkeeper() -> str:
+    """Return the version that manifests name, or nothing where it is not installed."""
     try:
         return version("watchkeeper")
     except PackageNotFoundError:

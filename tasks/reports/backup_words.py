@@ -67,7 +67,7 @@ def verdict_word(report: BackupReport) -> str:
 def scope(report: BackupReport) -> str:
     """Say how much there is: `3 backups of 3 systems, 1.2 GiB stored, skew 4 s`."""
     if not report.backups:
-        return "there is no backup"
+        return report.notes[0] if report.notes else "there is no backup"
     systems = len({backup.system for backup in report.backups})
     parts = [
         f"{wording.plural(len(report.backups), 'backup')} of {wording.plural(systems, 'system')}",
