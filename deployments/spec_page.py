@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from tasks.core.drill_plan import DrillPlan, Failover, Reconciliation, Smoke
 from tasks.core.limits import REACHABLE, Limit, Measure, Tier
 from tasks.core.platform import Contact, Evening, PlatformSpec, Recovery, Severity, Slack
 from tasks.core.retention import Policy
@@ -73,7 +74,7 @@ meant.
 """
 
 
-_VAULTS = (FolderVault, S3Vault, DeleteKeys, Policy, Encryption)
+_VAULTS = (FolderVault, S3Vault, DeleteKeys, Policy, Encryption, DrillPlan, Smoke, Reconciliation, Failover)
 _JSON_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no"}
 
 

@@ -147,23 +147,35 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.wait(_GRACE)
 
 
-async def run(command: Sequence[str], *, seconds: float, limit: int = _LARGEST_OUTPUT) -> Ran:
+async def run(
+    command: Sequence[str],
+    *,
+    seconds: float,
+    limit: int = _LARGEST_OUTPUT,
+    environment: Mapping[str, str] | None = None,
+) -> Ran:
     """Run a program to its end, whatever its exit status.
 
     Args:
         command: The program and its arguments; none of it is read by a shell, and it sees none of our variables.
         seconds: It is killed when it takes longer.
         limit: So many bytes of each of its outputs are kept.
+        environment: What it sees besides PATH.
 
     Raises:
         NotOffered: There is no such program here.
         Denied: It may not be run.
         Unreachable: It did not end in time.
     """
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    base = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
+            *command,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            env={**base, **(environment or {})},
+            start_new_session=True,
         )
     except OSError as error:
         raise _translated(error, command[0]) from error

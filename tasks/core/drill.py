@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, Field, computed_field, model_validator
 
+from tasks.core.drill_plan import Scenario
 from tasks.core.model import Model
 from tasks.core.report import Verdict
 from tasks.core.restore import Assertion, Phase
@@ -24,17 +24,6 @@ from tasks.core.results import Outcome
 FLOW = "dr-drill"
 QUARTER = timedelta(days=91)
 _LEAST_TO_PROJECT = 2
-
-
-class Scenario(StrEnum):
-    """The disasters that can be rehearsed."""
-
-    COMPLETE = "complete-platform"
-    LOST_DATABASE = "lost-database"
-    DROPPED_TABLE = "dropped-table"
-    CORRUPTED_BACKUP = "corrupted-backup"
-    LOST_KEY = "lost-key"
-    LOST_REGION = "lost-region"
 
 
 class PhaseTime(Model):
@@ -149,6 +138,7 @@ class Drill(Model):
     scheduled: AwareDatetime | None = None
     disaster: AwareDatetime = Field(description="The moment at which the disaster is taken to have happened.")
     restore_point: str = ""
+    phases: tuple[PhaseTime, ...] = Field((), description="What is done once for all systems: detect, the last checks.")
     systems: tuple[SystemRecovery, ...] = ()
     assertions: tuple[Assertion, ...] = Field((), description="Over several systems: reconciliation, smoke tests.")
     negative_controls: tuple[NegativeControl, ...] = ()
@@ -172,11 +162,12 @@ class Drill(Model):
     def rto(self) -> RecoveryTime:
         """How long it takes to be back."""
         slowest = max(self.systems, key=lambda one: one.seconds, default=None)
-        began = [phase.began for one in self.systems for phase in one.phases]
-        ended = [phase.began + timedelta(seconds=phase.seconds) for one in self.systems for phase in one.phases]
+        spent = [*self.phases, *(phase for one in self.systems for phase in one.phases)]
+        began = [phase.began for phase in spent]
+        ended = [phase.began + timedelta(seconds=phase.seconds) for phase in spent]
         seconds = (max(ended) - min(began)).total_seconds() if began else 0.0
         phases: dict[str, float] = {}
-        for one in slowest.phases if slowest is not None else ():
+        for one in (*self.phases, *(slowest.phases if slowest is not None else ())):
             phases[one.phase] = round(phases.get(one.phase, 0.0) + one.seconds, 3)
         name = slowest.system if slowest is not None else ""
         return RecoveryTime(seconds=round(seconds, 3), phases=phases, slowest=name, target=self.rto_target)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from tasks.core.drill_plan import DrillPlan
 from tasks.core.model import Model
 from tasks.core.references import Address
 from tasks.core.results import Outcome
@@ -119,6 +120,7 @@ class PlatformSpec(Model):
     encryption: Encryption | Literal["none"] | None = Field(
         None, description="For whom backups are encrypted; `none` says that they are not."
     )
+    drill: DrillPlan = Field(DrillPlan(), description="How its recovery is rehearsed.")
     systems: dict[Name, SystemSpec] = Field(min_length=1, description="What it relies on, by name.")
 
     @model_validator(mode="after")
@@ -149,6 +151,8 @@ class PlatformSpec(Model):
         for name, protected in self.protected.items():
             for position, vault in enumerate(protected.backup.to if protected.backup is not None else ()):
                 yield ("systems", name, "backup", "to", str(position)), vault, tuple(self.vaults)
+        for path, name, kinds in self.drill.uses():
+            yield ("drill", *path), name, tuple(it for it in systems if not kinds or self.systems[it].kind in kinds)
         for section, position, entry in self.digest.entries():
             yield ("digest", section, str(position)), entry, self._measured(lasting=section == "business")
 

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import operator
 import pkgutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -18,8 +19,8 @@ from pydantic import Field, create_model
 
 from tasks.core.backup import Backup, Recovery
 from tasks.core.platform import PlatformSpec
-from tasks.core.restore import Compare, Endpoints, Parse, Restore, Spoil
-from tasks.core.system import Probe, SystemSpec
+from tasks.core.restore import Compare, Endpoints, Parse, Restore, Restored, Source, Spoil
+from tasks.core.system import Access, Probe, SystemSpec
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,30 @@ class Kind:
         module = importlib.import_module(f"{self.package}.restore")
         return cast("Restore", module.restore), cast("Endpoints", module.endpoints)
 
+    def address(self) -> Callable[[SystemSpec, Access], str] | None:
+        """Return what tells a live system's address where its spec says that in several fields, or None."""
+        if not self.can("restore"):
+            return None
+        module = importlib.import_module(f"{self.package}.restore")
+        return cast("Callable[[SystemSpec, Access], str] | None", getattr(module, "address_of", None))
+
     def verify(self) -> tuple[Parse, Compare, Spoil] | None:
         """Import and return the checks of a backup and of a restored copy, or None where the kind has none."""
         if not self.can("verify"):
             return None
         module = importlib.import_module(f"{self.package}.verify")
         return cast("Parse", module.parse), cast("Compare", module.compare), cast("Spoil", module.spoil)
+
+    def values(self) -> Callable[[SystemSpec, Restored, str], Iterator[str]] | None:
+        """Import and return what asks a restored copy for one column of texts, or None where the kind has none."""
+        return cast("Callable[[SystemSpec, Restored, str], Iterator[str]] | None", self._of_verify("values"))
+
+    def paths(self) -> Callable[[Source], Iterator[str]] | None:
+        """Import and return what names the objects that a backup holds, or None where the kind has none."""
+        return cast("Callable[[Source], Iterator[str]] | None", self._of_verify("paths"))
+
+    def _of_verify(self, name: str) -> object:
+        return getattr(importlib.import_module(f"{self.package}.verify"), name, None) if self.can("verify") else None
 
 
 @functools.cache

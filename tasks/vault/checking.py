@@ -97,6 +97,12 @@ def check(
     return Checked(len(good), read + more, tuple(flaws + wrong + worse))
 
 
+def flaws_of(vault: Vault, manifest: Manifest) -> list[str]:
+    """Return what of one backup is missing or has another size, by the names in the store alone."""
+    sizes = _by_folder(vault.store.sizes(f"{manifest.folder}/")).get(manifest.folder, {})
+    return [flaw.what for flaw in _names(vault, manifest, sizes) if flaw.lost]
+
+
 def leftovers(vault: Vault, older_than: timedelta) -> tuple[list[Entry], list[Unfinished]]:
     """Return what was begun before so long and not ended: what a backup at work writes is younger."""
     before: datetime = vault.now() - older_than

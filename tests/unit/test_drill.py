@@ -9,13 +9,13 @@ from tasks.core.drill import (
     NegativeControl,
     Past,
     PhaseTime,
-    Scenario,
     SystemRecovery,
     as_answer,
     next_quarter,
     outcome_of,
     project,
 )
+from tasks.core.drill_plan import Scenario
 from tasks.core.report import Verdict
 from tasks.core.restore import Assertion, Phase
 from tasks.core.results import Outcome

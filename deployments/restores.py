@@ -1,0 +1,134 @@
+"""Restoring, verifying and drilling from the command line: the same layers as the flows, without Prefect."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tasks.core.drill import Drill
+from tasks.core.errors import ConfigError, WatchkeeperError
+from tasks.core.report import Verdict
+from tasks.core.restore_plan import RestorePlan, RestoreReport
+from tasks.core.settings import Settings
+from tasks.core.verify_report import VerifyReport
+from tasks.drilling import Asked, Drilling
+from tasks.inspections import report_store
+from tasks.reports import bulletin_html, bulletin_terminal, drills, restores
+from tasks.reports.bulletin import Bulletin
+from tasks.restore_runs import RestoreRun, VerifyRun
+from tasks.restoring import Restoring, Wish
+from tasks.vault.keys import Identity
+
+Told = Callable[[str], None]
+
+
+class Shown:
+    """What a command shows in the end: a plan alone, or a report with its bulletin."""
+
+    def __init__(self, result: RestorePlan | RestoreReport | VerifyReport, lines: Any) -> None:
+        self._result, self._lines = result, lines
+
+    @property
+    def fine(self) -> bool:
+        """Whether the command ends with 0."""
+        return isinstance(self._result, RestorePlan) or self._result.verdict in (Verdict.PASSED, Verdict.WARNED)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return self._result.model_dump(mode="json")
+
+    def show(self) -> None:
+        """Print it for a person."""
+        console = Console(highlight=False)
+        if isinstance(self._lines, Bulletin):
+            console.print(bulletin_terminal.render(self._lines))
+            return
+        for line in self._lines:
+            console.print(Text.assemble((f"{line.text:<14}", "bold"), " · ".join(line.facts)))
+
+
+def restore_now(
+    platform: str, system: str, wish: Wish, into: str, settings: Settings, *, only_plan: bool, progress: Told
+) -> Shown:
+    """Restore a system, or say what that would do.
+
+    Raises:
+        ConfigError: There is no such system or backup, or the target cannot be taken.
+    """
+    restoring = Restoring.open(platform, settings)
+    run = RestoreRun(restoring, system, wish, into)
+    if only_plan:
+        return Shown(run.plan, list(restores.of_plan(run.plan, restoring.platform.zone)))
+    with _stopping(run.timer.stop):
+        report = run.run(progress)
+    return Shown(report, restores.of_restore(report))
+
+
+def verify_now(
+    platform: str,
+    systems: Sequence[str],
+    backup: str,
+    level: int,
+    settings: Settings,
+    *,
+    vault: str | None,
+    progress: Told,
+) -> Shown:
+    """Verify a platform's backups, or the one that is named as `system/id`.
+
+    Raises:
+        ConfigError: There is no such platform, system or backup.
+    """
+    if backup and systems:
+        raise ConfigError("a backup and systems are not named together", hint="name one of the two")
+    run = VerifyRun(Restoring.open(platform, settings), systems, level, backup=backup, vault=vault)
+    with _stopping(run.timer.stop):
+        report = run.run(progress)
+    return Shown(report, restores.of_verifications(report))
+
+
+def drill_now(platform: str, asked: Asked, settings: Settings, *, identity: Path | None, progress: Told) -> Drill:
+    """Rehearse a disaster, keep the report for the trend, and return it.
+
+    Raises:
+        ConfigError: There is no such platform or system, or the key is none.
+    """
+    escrow = Identity(identity.read_text(encoding="utf-8")) if identity is not None else None
+    drilling = Drilling.open(platform, settings, asked, tell=progress, escrow=escrow)
+    with _stopping(drilling.cancel):
+        drill = drilling.run()
+    try:
+        where = report_store(settings).save(drill, bulletin_html.render(drills.bulletin(drill)))
+        progress(f"the report is kept in {where}")
+    except WatchkeeperError as error:
+        progress(f"the report could not be kept: {error}")
+    return drill
+
+
+@contextmanager
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Have an interrupt stop the work at its next step, so that all is torn down; a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        stop()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

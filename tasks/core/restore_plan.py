@@ -1,0 +1,87 @@
+"""What a restore will do, before it does anything, and what came of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field, computed_field, model_validator
+
+from tasks.core.drill import PhaseTime
+from tasks.core.model import Model
+from tasks.core.report import Verdict
+from tasks.core.restore import Assertion
+from tasks.core.results import Outcome
+
+FLOW = "restore-datastore"
+SCRATCH = "scratch"
+
+
+class RestorePlan(Model):
+    """What is restored, from where, into what, and how long it may take."""
+
+    platform: str
+    system: str
+    kind: str
+    backup: str = Field(description="Id of the backup.")
+    method: str
+    vault: str
+    location: str = Field(description="Where the backup lies, for a person.")
+    consistent_as_of: AwareDatetime = Field(description="The moment that the backup shows.")
+    until: AwareDatetime | None = Field(None, description="The point in time that is asked for.")
+    position: str | None = Field(None, description="The position in the system's own history that is asked for.")
+    latest: bool = Field(default=False, description="As new as log or slices reach.")
+    only: tuple[str, ...] = Field((), description="Only these parts of it.")
+    into: str = Field(description="`scratch`, or the named place; never a password.")
+    parents: tuple[str, ...] = Field((), description="Backups that are read as well.")
+    plain_bytes: int
+    stored_bytes: int
+    parts: int
+    last_seconds: float | None = Field(None, description="How long it took when it was restored last.")
+    verified: AwareDatetime | None = Field(None, description="When this very backup was proven last.")
+
+
+class RestoreReport(Model):
+    """What came of one restore, ready to render and store."""
+
+    version: int = 1
+    id: str
+    platform: str
+    title: str
+    timezone: str = "UTC"
+    flow: Literal["restore-datastore"] = "restore-datastore"
+    environment: str = "production"
+    started: AwareDatetime
+    finished: AwareDatetime
+    scheduled: AwareDatetime | None = None
+    plan: RestorePlan
+    outcome: Outcome = Field(description="Passed where all is there and held; errored where it could not be told.")
+    phases: tuple[PhaseTime, ...] = ()
+    recovered_to: AwareDatetime | None = Field(None, description="The newest record that came back.")
+    assertions: tuple[Assertion, ...] = ()
+    details: dict[str, Any] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+    hint: str = ""
+    run_url: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derived_anew(cls, data: Any) -> Any:
+        derived = ("verdict", "seconds")
+        return {key: value for key, value in data.items() if key not in derived} if isinstance(data, dict) else data
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def seconds(self) -> float:
+        """How long it took in all."""
+        return round((self.finished - self.started).total_seconds(), 3)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def verdict(self) -> Verdict:
+        """Failed, unknown, warned or passed, as its outcome is."""
+        if self.outcome is Outcome.FAILED:
+            return Verdict.FAILED
+        if self.outcome in (Outcome.ERRORED, Outcome.NOT_CHECKED, Outcome.SKIPPED):
+            return Verdict.UNKNOWN
+        return Verdict.WARNED if self.warnings or self.outcome is Outcome.WARNED else Verdict.PASSED

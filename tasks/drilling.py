@@ -1,0 +1,362 @@
+"""Rehearsing a disaster: every system restored side by side into scratch, proven, timed, torn down. Without Prefect.
+
+A drill reads its vaults through a store that refuses to write, restores into servers that it starts itself, and ends
+with damaged copies that must be seen to be damaged: a check that stays green proves nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tasks.core.drill import (
+    FLOW,
+    Drill,
+    NegativeControl,
+    Past,
+    PhaseTime,
+    SystemRecovery,
+    next_quarter,
+)
+from tasks.core.drill_plan import Scenario
+from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
+from tasks.core.report import report_id
+from tasks.core.restore import Assertion, Phase, Restored
+from tasks.core.results import Outcome
+from tasks.core.settings import Settings
+from tasks.inspections import report_store
+from tasks.negative_controls import controls_of, spoiled
+from tasks.overall import Copies, Copy, held_over_all
+from tasks.restoring import Chosen, Restoring, Timer, Wish
+from tasks.systems import kinds
+from tasks.vault.damage import Damage, Damaged, ReadOnly, through
+from tasks.vault.keys import Identity
+from tasks.vault.source import VaultSource
+from tasks.verifying import Proof, Prover
+
+_DATABASES = frozenset({"postgres", "mongodb", "redis"})
+_TREND = 12
+_SIDE_BY_SIDE = 4
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be rehearsed.
+
+    Attributes:
+        scenario: The disaster.
+        systems: Only these systems; those that the scenario takes away where there are none.
+        restore_point: Only this restore point; the newest that has most of the systems where it is None.
+        until: For a dropped table: the time to go back to; as new as possible where it is None.
+        vault: Read from this vault alone.
+    """
+
+    scenario: Scenario = Scenario.COMPLETE
+    systems: tuple[str, ...] = ()
+    restore_point: str | None = None
+    until: datetime | None = None
+    vault: str | None = None
+
+
+class Drilling:
+    """One drill of one platform.
+
+    Args:
+        restoring: The platform.
+        asked: What is rehearsed.
+        tell: Told of each step, for a person; called from threads.
+        escrow: The escrowed key for the scenario `lost-key`.
+    """
+
+    def __init__(
+        self,
+        restoring: Restoring,
+        asked: Asked,
+        *,
+        tell: Told = lambda _text: None,
+        escrow: Identity | None = None,
+    ) -> None:
+        self.restoring, self.asked, self.tell, self._escrow = restoring, asked, tell, escrow
+        self.platform = restoring.platform
+        self.started = restoring.access.now()
+        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
+        self.timers: list[Timer] = []
+        self._recovered: dict[str, SystemRecovery] = {}
+        self._controls: list[NegativeControl] = []
+        self._overall: list[Assertion] = []
+        self._uncovered: list[str] = []
+        self._restore_point = ""
+        self._interrupted = ""
+        self._detected: tuple[PhaseTime, ...] = ()
+        self._after: tuple[PhaseTime, ...] = ()
+        self._copies = Copies(self.systems)
+        self._gate = threading.BoundedSemaphore(_SIDE_BY_SIDE)
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        settings: Settings,
+        asked: Asked,
+        *,
+        tell: Told = lambda _text: None,
+        escrow: Identity | None = None,
+    ) -> Drilling:
+        """Load a platform and see that there is something to rehearse.
+
+        Raises:
+            ConfigError: The spec is broken, there is no such platform or system, or nothing is backed up.
+        """
+        restoring = Restoring.open(name, settings)
+        for system in asked.systems:
+            restoring.spec(system)
+        if not restoring.platform.protected:
+            raise ConfigError(f"no system of {name} is backed up", hint="docs/backup.md shows how")
+        return cls(restoring, asked, tell=tell, escrow=escrow)
+
+    @property
+    def systems(self) -> list[str]:
+        """The systems that are lost in this scenario."""
+        known = self.platform.protected
+        if self.asked.systems:
+            return [name for name in known if name in self.asked.systems]
+        if self.asked.scenario in (Scenario.COMPLETE, Scenario.LOST_REGION):
+            return list(known)
+        if self.asked.scenario is Scenario.DROPPED_TABLE:
+            return [name for name, spec in known.items() if spec.kind in ("postgres", "mongodb")]
+        databases = [name for name, spec in known.items() if spec.kind in _DATABASES]
+        return databases or list(known)
+
+    def run(self) -> Drill:
+        """Restore, prove, damage, tear down; whatever happens, what is known of it is returned.
+
+        Being interrupted stops every restore at its next step, and the drill says how far it came.
+        """
+        chosen: dict[str, Chosen] = {}
+        try:
+            chosen = self._choose()
+            self._recover(chosen)
+            self._damage(chosen)
+        except (KeyboardInterrupt, SystemExit) as end:
+            self._interrupted = f"{type(end).__name__} after {len(self._recovered)} of {len(chosen)} systems"
+        finally:
+            for timer in self.timers:
+                timer.stop()
+            self._copies.release()
+        return self._drill()
+
+    def cancel(self) -> None:
+        """Stop every restore at its next step; called from another thread."""
+        done = f"{len(self._recovered)} of {len(self.systems)} systems"
+        self._interrupted = self._interrupted or f"cancelled after {done}"
+        for timer in self.timers:
+            timer.stop()
+
+    def _choose(self) -> dict[str, Chosen]:
+        """Find the backup of each system, all of one restore point where most of them are."""
+        timer = Timer(self.restoring.access.now)
+        self.timers.append(timer)
+        chosen: dict[str, Chosen] = {}
+        with timer.phase(Phase.DETECT):
+            for name in self.systems:
+                wish = Wish(
+                    restore_point=self.asked.restore_point,
+                    until=self.asked.until,
+                    latest=self.asked.until is None,
+                    vault=self.asked.vault,
+                )
+                try:
+                    chosen[name] = self._of(name, wish)
+                except WatchkeeperError as error:
+                    self._recovered[name] = self._lost(name, error)
+                    self._copies.gone(name)
+        self._detected = tuple(timer.phases)
+        points = Counter(one.manifest.restore_point for one in chosen.values())
+        self._restore_point = self.asked.restore_point or (points.most_common(1)[0][0] if points else "")
+        self.tell(f"restore point {self._restore_point or 'none'}, {len(chosen)} of {len(self.systems)} systems")
+        return chosen
+
+    def _of(self, name: str, wish: Wish) -> Chosen:
+        """Choose a backup; where the newest is taken to be corrupted, see that it is seen, and take the one before."""
+        chosen = self.restoring.choose(name, wish)
+        if self.asked.scenario is not Scenario.CORRUPTED_BACKUP:
+            return chosen
+        part = max(chosen.manifest.parts, key=lambda one: one.stored_bytes, default=None)
+        if part is None:
+            return chosen
+        store = Damaged(chosen.vault.store, f"{chosen.manifest.folder}/{part.path}", Damage.FLIPPED)
+        source = VaultSource(through(chosen.vault, store), chosen.manifest, self._key(chosen))
+        proof = Prover(self.restoring).prove(chosen, 2, Timer(self.restoring.access.now), source=source)
+        red = proof.outcome is Outcome.FAILED
+        seen = proof.error or next((one.note for one in proof.assertions if one.outcome is Outcome.FAILED), "")
+        self._controls.append(NegativeControl(name="newest backup corrupted", system=name, red=red, seen=seen))
+        everything = self.restoring.readable(chosen.vault, name)
+        before = [one for one in everything if one.consistent_as_of < chosen.manifest.consistent_as_of]
+        if not before:
+            raise ConfigError(f"{name} has one backup alone: were it corrupted, nothing would come back")
+        self.tell(f"{name}: the newest backup is taken to be corrupted; back to {before[-1].id}")
+        return replace(chosen, manifest=before[-1])
+
+    def _key(self, chosen: Chosen) -> Identity | None:
+        """Return the key that is left in this scenario."""
+        if not chosen.manifest.recipients:
+            return None
+        if self.asked.scenario is not Scenario.LOST_KEY:
+            return self.restoring.identity
+        if self._escrow is None:
+            raise ConfigError("there is no escrowed key to try", hint="give --identity FILE with it")
+        return self._escrow
+
+    def _recover(self, chosen: dict[str, Chosen]) -> None:
+        """Restore all side by side; what must hold over all is looked at while every copy is there."""
+        if not chosen:
+            return
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            work = [pool.submit(self._one, one) for one in chosen.values()]
+            try:
+                self._hold_over_all(self._copies.all())
+            except BaseException:
+                for timer in self.timers:
+                    timer.stop()
+                raise
+            finally:
+                self._copies.release()
+            for done in work:
+                recovery = done.result()
+                self._recovered[recovery.system] = recovery
+
+    def _hold_over_all(self, copies: dict[str, Copy]) -> None:
+        timer = Timer(self.restoring.access.now)
+        drill = self.platform.drill
+        if drill.smoke or drill.reconcile:
+            with timer.phase(Phase.VERIFY):
+                self._overall += held_over_all(self.platform, copies, self.restoring.access)
+        self._after = tuple(timer.phases)
+
+    def _one(self, chosen: Chosen) -> SystemRecovery:
+        """Restore and prove one system; never raises for what is wrong with it."""
+        timer = Timer(self.restoring.access.now)
+        self.timers.append(timer)
+        name = chosen.system
+        try:
+            key = self._key(chosen)
+            source = VaultSource(through(chosen.vault, ReadOnly(chosen.vault.store)), chosen.manifest, key)
+        except WatchkeeperError as error:
+            self._copies.gone(name)
+            return self._lost(name, error, chosen)
+
+        def over(restored: Restored, proof: Proof) -> None:
+            self.tell(f"{name}: {proof.outcome}")
+            gate.close()
+            self._copies.offer(name, Copy(chosen.spec, source, restored))
+            if proof.outcome is Outcome.PASSED and not self._interrupted:
+                self._controls.extend(spoiled(chosen, source, restored))
+
+        with ExitStack() as gate:
+            gate.enter_context(self._gate)
+            proof = Prover(self.restoring).prove(chosen, 3, timer, source=source, over=over, who="drill")
+        self._copies.gone(name)
+        outcome = proof.outcome
+        if outcome is Outcome.PASSED and proof.level < 3:  # noqa: PLR2004 - restored and compared
+            outcome = Outcome.ERRORED
+        return SystemRecovery(
+            system=name,
+            kind=chosen.spec.kind,
+            backup=chosen.manifest.id,
+            vault=chosen.vault.name,
+            outcome=outcome,
+            phases=tuple(sorted(timer.phases, key=lambda phase: phase.began)),
+            assertions=tuple(proof.assertions),
+            recovered_to=proof.recovered_to,
+            stored_bytes=chosen.manifest.stored_bytes,
+            plain_bytes=chosen.manifest.plain_bytes,
+            error=proof.error,
+            hint=proof.hint,
+            details=dict(proof.details),
+        )
+
+    def _lost(self, name: str, error: WatchkeeperError, chosen: Chosen | None = None) -> SystemRecovery:
+        """Return a system of which nothing came back."""
+        scrub = self.restoring.access.resolver.scrub
+        outcome = Outcome.NOT_CHECKED if isinstance(error, NotOffered) else Outcome.FAILED
+        return SystemRecovery(
+            system=name,
+            kind=self.platform.systems[name].kind,
+            backup=chosen.manifest.id if chosen else "",
+            outcome=outcome,
+            error=scrub(error.message),
+            hint=scrub(error.hint or ""),
+        )
+
+    def _damage(self, chosen: dict[str, Chosen]) -> None:
+        """Read damaged copies of what was proven; each must be seen to be damaged."""
+        for name, one in chosen.items():
+            recovered = self._recovered.get(name)
+            if recovered is not None and recovered.outcome is Outcome.PASSED:
+                with suppress(ConfigError):
+                    self._controls += controls_of(self.restoring, one, self._key(one))
+        red = sum(control.red for control in self._controls)
+        self.tell(f"{red} of {len(self._controls)} damaged copies were seen to be damaged")
+
+    def _drill(self) -> Drill:
+        recovery = self.platform.recovery
+        systems = tuple(self._recovered[name] for name in self.systems if name in self._recovered)
+        drill = Drill(
+            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
+            platform=self.platform.platform,
+            title=self.platform.title,
+            timezone=self.platform.timezone,
+            environment=self.restoring.settings.environment,
+            scenario=self.asked.scenario,
+            started=self.started,
+            finished=self.restoring.access.now(),
+            disaster=self.asked.until or self.started,
+            restore_point=self._restore_point,
+            phases=(*self._detected, *self._after),
+            systems=systems,
+            assertions=tuple(self._overall),
+            negative_controls=tuple(self._controls),
+            not_covered=tuple(self._not_covered(systems)),
+            interrupted=self._interrupted,
+            rto_target=recovery.rto.total_seconds() if recovery else None,
+            rpo_target=recovery.rpo.total_seconds() if recovery else None,
+            trend=tuple(self._trend()),
+        )
+        return drill.model_copy(update={"next_quarter": next_quarter([*drill.trend, drill.as_past()])})
+
+    def _not_covered(self, systems: Sequence[SystemRecovery]) -> list[str]:
+        """Say what this drill did not prove."""
+        left = [name for name in self.platform.protected if name not in {one.system for one in systems}]
+        said = [f"{name}: not part of this drill" for name in left]
+        stores = [
+            name
+            for name, spec in self.platform.systems.items()
+            if name not in self.platform.protected and kinds()[spec.kind].can("backup")
+        ]
+        said += [f"{name}: it is not backed up" for name in stores]
+        said += [f"{one.system}: {one.error}" for one in systems if one.outcome is Outcome.NOT_CHECKED]
+        if not self.platform.drill.smoke:
+            said.append("the application: the spec names no smoke test under `drill`")
+        return [*said, *self._uncovered]
+
+    def _trend(self) -> list[Past]:
+        """Return the earlier drills of the same scenario; what cannot be read is left out."""
+        found: list[Past] = []
+        with suppress(WatchkeeperError):
+            store = report_store(self.restoring.settings)
+            for kept in store.kept(self.platform.platform, FLOW)[-4 * _TREND :]:
+                drill = store.read(kept.key, Drill)
+                if drill is not None and self._compares(drill):
+                    found.append(drill.as_past())
+        return found[-_TREND:]
+
+    def _compares(self, drill: Drill) -> bool:
+        same = drill.environment == self.restoring.settings.environment and drill.scenario == self.asked.scenario
+        return same and {one.system for one in drill.systems} == set(self.systems)

@@ -1,0 +1,166 @@
+"""What a restore and a round of verifications have to say, as bulletins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+from tasks.core.report import Verdict
+from tasks.core.restore import Assertion
+from tasks.core.restore_plan import RestorePlan, RestoreReport
+from tasks.core.results import Outcome
+from tasks.core.units import format_bytes
+from tasks.core.verify_report import Verified, VerifyReport
+from tasks.reports import wording
+from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
+from tasks.reports.drills import told
+
+_RESTORE = {
+    Verdict.FAILED: "did not come back well",
+    Verdict.UNKNOWN: "could not be told",
+    Verdict.WARNED: "came back, with something to read",
+    Verdict.PASSED: "came back",
+}
+_VERIFY = {
+    Verdict.FAILED: "backups that do not restore",
+    Verdict.UNKNOWN: "not all is proven",
+    Verdict.WARNED: "proven, with something to read",
+    Verdict.PASSED: "every backup that was tried restores",
+}
+
+
+def of_plan(plan: RestorePlan, zone: ZoneInfo) -> Iterator[Line]:
+    """Yield what a restore will do."""
+    shows = plan.consistent_as_of.astimezone(zone)
+    size = f"{format_bytes(plan.plain_bytes)}, {format_bytes(plan.stored_bytes)} stored"
+    yield Line(
+        text="backup", facts=(plan.backup, f"{plan.method} of {plan.kind}", f"shows {shows:%Y-%m-%d %H:%M:%S %Z}")
+    )
+    yield Line(text="from", facts=(plan.vault, plan.location, size))
+    wanted = [f"only {', '.join(plan.only)}"] if plan.only else []
+    wanted += [f"to {plan.until.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"] if plan.until else []
+    wanted += [f"to {plan.position}"] if plan.position else []
+    wanted += ["as new as its log reaches"] if plan.latest else []
+    yield Line(text="into", facts=(plan.into, *wanted))
+    if plan.parents:
+        yield Line(text="reads as well", facts=plan.parents)
+    last = told(plan.last_seconds) if plan.last_seconds is not None else "never restored before"
+    yield Line(text="last time", facts=(last,))
+
+
+def of_restore(report: RestoreReport) -> Bulletin:
+    """Return all that a restore has to say."""
+    zone = ZoneInfo(report.timezone)
+    bad = [one for one in report.assertions if one.outcome.is_problem]
+    newest = report.recovered_to.astimezone(zone) if report.recovered_to else None
+    sentence = f"{report.plan.system} {_RESTORE[report.verdict]} in {told(report.seconds)}"
+    sentence += f"; newest record {newest:%Y-%m-%d %H:%M:%S %Z}" if newest else ""
+    failed = (
+        [Line(text="the restore", outcome=report.outcome, note=report.error, remedy=report.hint)]
+        if report.error
+        else []
+    )
+    parts = (
+        Part(title="What went wrong", lines=tuple(failed if report.error else ())),
+        Part(title="What was done", lines=tuple(of_plan(report.plan, zone))),
+        Part(title="What did not hold", lines=tuple(_assertion(one) for one in bad)),
+        Part(title="Phases", table=_phases(report), aside=True),
+        Part(title="Assertions", table=_table(report.assertions), aside=True),
+        Part(title="To know", lines=tuple(Line(text=warning) for warning in report.warnings)),
+    )
+    held = sum(one.outcome is Outcome.PASSED for one in report.assertions)
+    return Bulletin(
+        name=f"{wording.name_of(report)}, restore of {report.plan.system}",
+        word=_RESTORE[report.verdict],
+        verdict=report.verdict,
+        sentence=sentence,
+        facts=(f"{held} of {len(report.assertions)} assertions held",),
+        parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
+        platform=report.platform,
+        flow=report.flow,
+        id=report.id,
+        environment=report.environment,
+        finished=report.finished,
+        made=wording.took(report),
+        run_url=report.run_url,
+    )
+
+
+def of_verifications(report: VerifyReport) -> Bulletin:
+    """Return all that a round of verifications has to say."""
+    zone = ZoneInfo(report.timezone)
+    missing = (
+        Line(text=system, outcome=Outcome.FAILED, note=why, remedy="watchkeeper backup takes one.")
+        for system, why in report.missing.items()
+    )
+    rows = (
+        Row(cells=(one.name, f"{backup.system} {backup.id}", f"L{one.level}", one.observed), outcome=one.outcome)
+        for backup in report.backups
+        if backup.verification is not None
+        for one in backup.verification.assertions
+    )
+    parts = (
+        Part(title="No backup", lines=tuple(missing)),
+        Part(title="Backups", lines=tuple(_verified(one, zone) for one in report.backups)),
+        Part(
+            title="Assertions",
+            table=Table(heads=("what must hold", "of", "level", "observed"), rows=tuple(rows)),
+            aside=True,
+        ),
+    )
+    late = wording.lateness(report)
+    return Bulletin(
+        name=f"{wording.name_of(report)}, verification of backups",
+        word=_VERIFY[report.verdict],
+        verdict=report.verdict,
+        sentence=f"{report.restored} of {wording.plural(len(report.backups), 'backup')} restored and compared",
+        warnings=(late,) if late else (),
+        parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
+        platform=report.platform,
+        flow=report.flow,
+        id=report.id,
+        environment=report.environment,
+        finished=report.finished,
+        made=wording.took(report),
+        run_url=report.run_url,
+    )
+
+
+def _verified(one: Verified, zone: ZoneInfo) -> Line:
+    found = one.verification
+    held = sum(held.outcome is Outcome.PASSED for held in found.assertions) if found else 0
+    facts = (
+        f"{one.method} {one.id}",
+        one.why,
+        f"of {one.consistent_as_of.astimezone(zone):%Y-%m-%d %H:%M %Z}",
+        f"level {found.level}" if found else "",
+        told(found.seconds) if found else "",
+        f"{held} of {len(found.assertions)} held" if found else "",
+    )
+    bad = [
+        f"{one.name}: {one.observed or one.note}"
+        for one in (found.assertions if found else ())
+        if one.outcome.is_problem
+    ]
+    note = one.error or wording.listed(bad)
+    return Line(
+        text=one.system, outcome=one.outcome, facts=tuple(fact for fact in facts if fact), note=note, remedy=one.hint
+    )
+
+
+def _assertion(one: Assertion) -> Line:
+    facts = (f"observed {one.observed}" if one.observed else "", f"expected {one.expected}" if one.expected else "")
+    return Line(text=one.name, outcome=one.outcome, facts=tuple(fact for fact in facts if fact), note=one.note)
+
+
+def _table(assertions: tuple[Assertion, ...]) -> Table:
+    rows = (
+        Row(cells=(one.name, f"L{one.level}", one.observed, one.expected), outcome=one.outcome)
+        for one in sorted(assertions, key=lambda one: one.outcome.rank)
+    )
+    return Table(heads=("what must hold", "level", "observed", "expected"), rows=tuple(rows))
+
+
+def _phases(report: RestoreReport) -> Table:
+    rows = (Row(cells=(phase.phase.value, told(phase.seconds))) for phase in report.phases)
+    return Table(heads=("phase", "took"), rows=tuple(rows))

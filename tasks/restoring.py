@@ -1,0 +1,444 @@
+"""Restoring a system of a platform: what from, into what, and the checks of it. Without Prefect.
+
+Nothing is written to a live system: a named place is held against the address of every live system first, by where it
+leads and not by what it is called, and scratch is a server of its own that is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+from tasks import platforms
+from tasks.core.drill import PhaseTime
+from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, WatchkeeperError
+from tasks.core.manifest import Manifest
+from tasks.core.platform import PlatformSpec
+from tasks.core.references import AddressReference, references_in
+from tasks.core.restore import Order, Phase, Restored, Source
+from tasks.core.restore_plan import SCRATCH, RestorePlan
+from tasks.core.settings import Settings
+from tasks.core.system import Access, ProtectedSpec, SystemSpec
+from tasks.core.verification import RESTORED
+from tasks.systems import kinds
+from tasks.vault.keys import Identity
+from tasks.vault.opening import identity_of, open_platform_vault
+from tasks.vault.records import held, verifications
+from tasks.vault.source import VaultSource
+from tasks.vault.vault import Vault
+
+_SLICES = frozenset({"oplog"})
+"""Methods whose backups are no copy of their own: they go on from another."""
+_ROOM = 1.2
+"""So much more than its plain bytes may a copy need in scratch: indexes, write-ahead log, files beside each other."""
+_BASE_ROOM = 256 << 20
+_STALE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for.
+
+    Attributes:
+        backup: Id of the backup; the newest that fits where it is None.
+        restore_point: Only backups that were taken together under this id.
+        until: The point in time; aware.
+        position: A position in the system's own history.
+        latest: As new as log or slices reach.
+        method: Only backups that were taken in this way.
+        vault: Only this vault; else the first of the system's that has it.
+        only: Only these parts of the system.
+        jobs: How many streams at once.
+    """
+
+    backup: str | None = None
+    restore_point: str | None = None
+    until: datetime | None = None
+    position: str | None = None
+    latest: bool = False
+    method: str | None = None
+    vault: str | None = None
+    only: tuple[str, ...] = ()
+    jobs: int = 2
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One backup of one system that is to be read."""
+
+    system: str
+    spec: ProtectedSpec
+    vault: Vault = field(repr=False)
+    manifest: Manifest = field(repr=False)
+    wish: Wish = Wish()
+
+
+class Timer:
+    """Times phases; several threads may use it. After `stop` the next step of whoever works raises."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._stopped = threading.Event()
+        self.phases: list[PhaseTime] = []
+
+    @contextmanager
+    def phase(self, phase: Phase) -> Iterator[None]:
+        """Time what happens within the block; what fails is timed as well."""
+        self.check()
+        at, began = self._now(), perf_counter()
+        try:
+            yield
+        finally:
+            seconds = round(perf_counter() - began, 3)
+            self.phases.append(PhaseTime(phase=phase, began=at, seconds=seconds))
+
+    def stop(self) -> None:
+        """Have whoever works end at the next step."""
+        self._stopped.set()
+
+    def check(self) -> None:
+        """Raise where it was stopped."""
+        if self._stopped.is_set():
+            raise PermanentError("it was cancelled", operation="restore")
+
+    def progress(self, _done: int, _total: int | None) -> None:
+        """Take a step."""
+        self.check()
+
+
+class Restoring:
+    """One platform whose backups are read.
+
+    A plain class, so that Prefect hands it to tasks as it is and never looks inside.
+    """
+
+    def __init__(self, platform: PlatformSpec, access: Access, settings: Settings) -> None:
+        self.platform, self.settings = platform, settings
+        self.access = replace(access, systems=dict(platform.systems))
+        self.scratch = settings.state / "scratch"
+
+    @classmethod
+    def open(cls, name: str, settings: Settings) -> Restoring:
+        """Load a platform.
+
+        Raises:
+            ConfigError: The spec is broken, there is no such platform, or the lab is meant and not up.
+        """
+        return cls(platforms.load(name, settings), platforms.access(settings), settings)
+
+    def spec(self, system: str) -> ProtectedSpec:
+        """Return the spec of a system that is backed up.
+
+        Raises:
+            ConfigError: There is none of this name, or it is not backed up.
+        """
+        known = self.platform.protected
+        if system in known:
+            return known[system]
+        close = difflib.get_close_matches(system, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
+        what = "is not backed up" if system in self.platform.systems else "is none of its systems"
+        raise ConfigError(f"{system!r} of {self.platform.platform} {what}", hint=hint)
+
+    def vault(self, name: str) -> Vault:
+        """Open one of the platform's vaults; nothing is contacted yet."""
+        return open_platform_vault(
+            self.platform, name, self.access.resolver, now=self.access.now, ca_bundle=self.access.ca_bundle
+        )
+
+    @functools.cached_property
+    def identity(self) -> Identity | None:
+        """The key that reads the platform's backups, or None where nothing is encrypted or the spec names none.
+
+        Raises:
+            ConfigError: It is not set, or none.
+        """
+        return identity_of(self.platform.encryption, self.access.resolver)
+
+    def choose(self, system: str, wish: Wish) -> Chosen:
+        """Find the backup that fits a wish: the newest that is complete, in the first vault that has one.
+
+        Raises:
+            ConfigError: There is none; the message says what there is.
+            WatchkeeperError: No vault could be asked.
+        """
+        spec = self.spec(system)
+        plan = spec.backup
+        names = [wish.vault] if wish.vault is not None else list(plan.to) if plan is not None else []
+        troubles: list[WatchkeeperError] = []
+        seen: list[Manifest] = []
+        for name in names:
+            try:
+                vault = self.vault(name)
+                found = [one for one in self.readable(vault, system) if _fits(one, wish)]
+                seen += self.readable(vault, system)
+            except ConfigError:
+                raise
+            except WatchkeeperError as error:
+                troubles.append(error)
+                continue
+            if found:
+                return Chosen(system, spec, vault, found[-1], wish)
+        if troubles and not seen:
+            raise troubles[0]
+        raise ConfigError(_nothing_fits(system, wish, seen), hint="watchkeeper backups list shows what there is")
+
+    def readable(self, vault: Vault, system: str) -> list[Manifest]:
+        """Return the complete backups that are copies of their own, oldest first; damaged manifests are passed over."""
+        found = []
+        for entry in vault.entries(self.platform.platform, system):
+            with suppress(Garbled, ConfigError):
+                if entry.state == "complete":
+                    found.append(vault.get(entry.folder))
+        whole = (one for one in found if one.method not in _SLICES)
+        return sorted(whole, key=lambda one: (one.consistent_as_of, one.started, one.id))
+
+    def source(self, chosen: Chosen, identity: Identity | None = None) -> Source:
+        """Return the backup as what restores it reads it.
+
+        Raises:
+            ConfigError: It is encrypted, and the spec names no identity.
+        """
+        if identity is None and chosen.manifest.recipients:
+            identity = self.identity
+            if identity is None:
+                raise ConfigError(
+                    "the backup is encrypted, and the spec names no identity",
+                    system=chosen.system,
+                    hint="say encryption: {identity: {file: ...}} on the machine that restores",
+                )
+        return VaultSource(chosen.vault, chosen.manifest, identity)
+
+    def plan(self, chosen: Chosen, into: str = SCRATCH) -> RestorePlan:
+        """Say what a restore would do. Nothing is done yet."""
+        records = []
+        with suppress(WatchkeeperError):  # a plan without its past is one all the same
+            records = [one for one in verifications(chosen.vault, chosen.manifest.folder) if one.level >= RESTORED]
+        last = records[-1] if records else None
+        return self._plan(chosen, into, last.seconds if last else None, last.at if last else None)
+
+    def _plan(
+        self, chosen: Chosen, into: str, seconds: float | None = None, verified: datetime | None = None
+    ) -> RestorePlan:
+        manifest, wish = chosen.manifest, chosen.wish
+        return RestorePlan(
+            platform=self.platform.platform,
+            system=chosen.system,
+            kind=manifest.kind,
+            backup=manifest.id,
+            method=manifest.method,
+            vault=chosen.vault.name,
+            location=chosen.vault.store.where(manifest.folder),
+            consistent_as_of=manifest.consistent_as_of,
+            until=wish.until,
+            position=wish.position,
+            latest=wish.latest,
+            only=wish.only,
+            into=into,
+            parents=manifest.parents,
+            plain_bytes=manifest.plain_bytes,
+            stored_bytes=manifest.stored_bytes,
+            parts=len(manifest.parts),
+            last_seconds=seconds,
+            verified=verified,
+        )
+
+    @contextmanager
+    def restored(
+        self,
+        chosen: Chosen,
+        timer: Timer,
+        *,
+        into: str | None = None,
+        identity: Identity | None = None,
+        who: str = "restore",
+        source: Source | None = None,
+    ) -> Iterator[Restored]:
+        """Restore a backup and give what was restored to the block; scratch is gone after it, whatever happens.
+
+        Args:
+            chosen: What `choose` found.
+            timer: Times the phases, and stops the work.
+            into: The resolved address of a named place; scratch where it is None.
+            identity: Another key than the spec's.
+            who: Who reads: retention leaves what is read alone.
+            source: Read from this instead of the vault's own source.
+
+        Raises:
+            ConfigError: The place is a live system, there is no room, or the wish cannot be met.
+            WatchkeeperError: As the kind says.
+        """
+        able = kinds()[chosen.spec.kind].restore()
+        if able is None:
+            raise NotOffered(
+                f"this version of Watchkeeper does not restore {chosen.spec.kind} systems", system=chosen.system
+            )
+        restore, endpoints = able
+        if into is not None:
+            self.must_not_be_live(into, endpoints(into))
+        source = source or self.source(chosen, identity)
+        folders = [chosen.manifest.folder, *(_beside(chosen.manifest, parent) for parent in chosen.manifest.parents)]
+        with self._folder(chosen) as folder, _held(chosen.vault, folders, who):
+            order = Order(
+                folder=folder,
+                into=into,
+                until=chosen.wish.until,
+                position=chosen.wish.position,
+                latest=chosen.wish.latest,
+                only=chosen.wish.only,
+                jobs=chosen.wish.jobs,
+                phase=timer.phase,
+                progress=timer.progress,
+            )
+            with restore(chosen.spec, self.access, source, order) as restored:
+                yield restored
+
+    def must_not_be_live(self, into: str, places: frozenset[str]) -> None:
+        """Refuse a place that is a live system of any platform, whatever it is called.
+
+        Raises:
+            ConfigError: It is one.
+        """
+        for name, live in self.live().items():
+            if same := places & live:
+                raise ConfigError(
+                    f"the target is the live system {name} ({', '.join(sorted(same))})",
+                    operation="restore",
+                    hint="restore into scratch, or into a place of its own; only a runbook replaces what is live",
+                )
+        if not places:
+            raise ConfigError(
+                f"nobody can tell where {self.access.resolver.scrub(into)} leads", hint="give an address with a host"
+            )
+
+    def live(self) -> dict[str, frozenset[str]]:
+        """Return where every live system of every platform leads, as far as its address is set here."""
+        found: dict[str, frozenset[str]] = {}
+        for name in dict.fromkeys((self.platform.platform, *platforms.platform_names(self.settings))):
+            with suppress(ConfigError):
+                spec = self.platform if name == self.platform.platform else platforms.load(name, self.settings)
+                for system, one in spec.systems.items():
+                    found[f"{name}/{system}"] = self._places(one)
+        return found
+
+    def _places(self, spec: SystemSpec) -> frozenset[str]:
+        able = kinds()[spec.kind].restore()
+        if able is None:
+            return frozenset()
+        _, endpoints = able
+        places: set[str] = set()
+        for address in self._addresses(spec):
+            with suppress(WatchkeeperError, ValueError):
+                places |= endpoints(address)
+        return frozenset(places)
+
+    def _addresses(self, spec: SystemSpec) -> Iterator[str]:
+        """Yield what the spec's references resolve to; secrets among them lead nowhere."""
+        if (told := kinds()[spec.kind].address()) is not None:
+            with suppress(WatchkeeperError):
+                yield told(spec, self.access)
+            return
+        for _, reference in references_in(spec):
+            with suppress(WatchkeeperError):
+                yield self.access.resolver.resolve(reference)
+        for name, about in type(spec).model_fields.items():
+            value = getattr(spec, name)
+            if isinstance(value, str) and AddressReference.__name__ in repr(about):
+                yield value
+
+    @contextmanager
+    def _folder(self, chosen: Chosen) -> Iterator[Path]:
+        """Give a private folder with room for a copy, and remove it afterwards."""
+        self.sweep()
+        folder = self.scratch / f"{self.platform.platform}-{chosen.system}-{secrets.token_hex(4)}"
+        folder.mkdir(parents=True, mode=0o700)
+        try:
+            self._must_have_room(chosen, folder)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _must_have_room(self, chosen: Chosen, folder: Path) -> None:
+        needed = int(_ROOM * (chosen.manifest.source_bytes or chosen.manifest.plain_bytes)) + _BASE_ROOM
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise ConfigError(
+                f"{folder.parent} has {free >> 20:,} MiB free, and {chosen.system} may need {needed >> 20:,} MiB",
+                operation="restore",
+                hint="set WATCHKEEPER_STATE to a disk with room",
+            )
+
+    def sweep(self) -> list[str]:
+        """Remove what a restore that was killed left in scratch a day ago or earlier; return what was removed."""
+        removed = []
+        now = self.access.now().timestamp()
+        with suppress(FileNotFoundError):
+            for folder in self.scratch.iterdir():
+                if now - folder.stat().st_mtime > _STALE.total_seconds():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    removed.append(folder.name)
+        return removed
+
+    def target(self, text: str) -> str | None:
+        """Return the address of a target that a person named: `scratch` is none.
+
+        Args:
+            text: `scratch`, `env:NAME`, `file:path`, or an address without a password.
+
+        Raises:
+            ConfigError: It holds a password, or the reference is not set.
+        """
+        if text == SCRATCH:
+            return None
+        if text.startswith(("env:", "file:", "secret:")):
+            return self.access.resolver.resolve(platforms.reference(text))
+        if _has_password(text):
+            raise ConfigError("an address with a password is not written here", hint="write env:NAME or file:path")
+        return text
+
+
+@contextmanager
+def _held(vault: Vault, folders: Sequence[str], who: str) -> Iterator[None]:
+    """Hold what is read; whoever has credentials for reading alone reads without."""
+    with ExitStack() as stack:
+        with suppress(Denied):
+            stack.enter_context(held(vault, folders, who=who, why=f"{who} reads it"))
+        yield
+
+
+def _has_password(text: str) -> bool:
+    before, at, _ = text.partition("://")[2].rpartition("@")
+    return bool(at) and ":" in before
+
+
+def _fits(manifest: Manifest, wish: Wish) -> bool:
+    return (
+        wish.backup in (None, manifest.id)
+        and wish.restore_point in (None, manifest.restore_point)
+        and wish.method in (None, manifest.method)
+        and (wish.until is None or manifest.consistent_as_of <= wish.until)
+    )
+
+
+def _nothing_fits(system: str, wish: Wish, seen: Sequence[Manifest]) -> str:
+    if not seen:
+        return f"{system} has no complete backup that can be read"
+    oldest, newest = seen[0].consistent_as_of, seen[-1].consistent_as_of
+    span = f"its {len(seen)} backups show {oldest:%Y-%m-%d %H:%M:%S %Z} to {newest:%Y-%m-%d %H:%M:%S %Z}"
+    if wish.until is not None and wish.backup is None and wish.until < oldest:
+        return f"{system} has no backup from before {wish.until:%Y-%m-%d %H:%M:%S %Z}; {span}"
+    asked = ", ".join(str(one) for one in (wish.backup, wish.restore_point, wish.method) if one)
+    return f"{system} has no complete backup that fits {asked or 'this'}; {span}"
+
+
+def _beside(manifest: Manifest, backup: str) -> str:
+    return f"{manifest.platform}/{manifest.system}/{backup}"
