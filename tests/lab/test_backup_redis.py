@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import redis
 from deployments.lab.servers import free_ports, running, valkey
 from tasks.clients.secrets import SecretResolver
 from tasks.core.backup import Order, Taken
-from tasks.core.errors import Denied, Garbled, Unreachable
+from tasks.core.errors import ConfigError, Denied, Garbled, Unreachable
 from tasks.core.system import Access
 from tasks.systems.redis import backup as backing
 from tasks.systems.redis.rdb import Check, crc64
@@ -24,6 +25,16 @@ from tests.sinks import MemorySink, follow
 
 GRANT = Path(backing.__file__).with_name("grant-backup.acl").read_text(encoding="utf-8").split()
 SECRET = "b4ckup-s3cret"
+AT_ONCE = {"repl-diskless-sync-delay": "0"}
+CLUSTER = AT_ONCE | {"cluster-enabled": "yes"}
+OLD_RDB = b"REDIS0011\xfa\x05ctime\xc2\x00\x00\x00\x01\xff" + bytes(8)
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +61,11 @@ def admin(server):
         yield client
 
 
-def taken_from(url, sink=None):
+def taken_from(url, sink=None, **plan):
     sink = sink or MemorySink()
     access = Access(resolver=SecretResolver({"URL": url}), now=lambda: datetime.now(UTC))
-    return backing.backup(Spec(kind="redis", url={"env": "URL"}), access, sink, Order("rdb")), sink
+    spec = Spec(kind="redis", url={"env": "URL"}, backup={"to": ["store"], **plan})
+    return backing.backup(spec, access, sink, Order("rdb")), sink
 
 
 @pytest.mark.parametrize("diskless", ["yes", "no"])
@@ -61,7 +73,7 @@ async def test_what_was_read_is_the_same_again_on_a_fresh_server(server, admin, 
     admin.config_set("repl-diskless-sync", diskless)
     taken, sink = taken_from(server.address)
     assert taken.counts == {"keys/db0": 3004, "keys/db3": 1}
-    assert taken.details == {"server": "valkey", "counts_are_exact": True}
+    assert taken.details == {"server": "valkey", "counts_are_exact": True, "changes": 0}
     assert abs(taken.consistent_as_of - datetime.now(UTC)) < timedelta(minutes=1)
     assert taken.warnings == ()
     text = backing.recovery(Taken.model_validate_json(taken.model_dump_json()), list(sink.parts))
@@ -92,6 +104,62 @@ def test_the_grant_suffices_and_less_is_refused_with_the_cure(server, admin):
     with pytest.raises(Denied) as caught:
         taken_from(f"redis://less:{SECRET}@127.0.0.1:{server.port}/0")
     assert "+psync" in caught.value.hint
+
+
+def who_may_save(admin, server):
+    admin.execute_command("ACL", "SETUSER", "saver", "on", f">{SECRET}", "-@all", "+info", "+ping", "+bgsave", "+time")
+    return f"redis://saver:{SECRET}@127.0.0.1:{server.port}/0"
+
+
+def test_where_nobody_may_replicate_the_servers_own_file_is_read(server, admin):
+    taken, sink = taken_from(who_may_save(admin, server), rdb_file=str(server.folder / "dump.rdb"))
+    assert taken.counts == {"keys/db0": 3004, "keys/db3": 1}
+    assert taken.position == {}
+    assert abs(taken.consistent_as_of - datetime.now(UTC)) < timedelta(minutes=1)
+    assert len(sink.parts[backing.PART]) > 300_000
+
+
+@pytest.mark.parametrize("content", [None, OLD_RDB])
+def test_a_file_that_the_server_did_not_save_is_no_backup(server, admin, tmp_path, content):
+    if content is not None:
+        (tmp_path / "other.rdb").write_bytes(content)
+    sink = MemorySink()
+    with pytest.raises(ConfigError) as caught:
+        taken_from(who_may_save(admin, server), sink, rdb_file=str(tmp_path / "other.rdb"))
+    assert "rdb_file" in caught.value.hint
+    assert sink.parts == {}
+
+
+def test_a_replica_is_copied_and_said_to_be_one(server, tmp_path):
+    settings = AT_ONCE | {"replicaof": f"127.0.0.1 {server.port}", "masterauth": server.address.split(":")[2].split("@")[0]}
+    with running(valkey.server(tmp_path, free_ports(1)[0], settings=settings)) as replica:
+        with redis.Redis.from_url(replica.address) as client:
+            wait_for(lambda: client.info("replication")["master_link_status"] == "up")
+        taken, _ = taken_from(replica.address)
+    assert taken.counts == {"keys/db0": 3004, "keys/db3": 1}
+    assert "taken from a replica" in taken.warnings[0]
+
+
+def test_a_node_of_a_cluster_is_said_to_have_its_share_only(tmp_path):
+    with running(valkey.server(tmp_path, free_ports(1)[0], settings=CLUSTER)) as node:
+        taken, _ = taken_from(node.address)
+    assert taken.counts == {}
+    assert "one node's share" in taken.warnings[0]
+
+
+def test_what_others_do_meanwhile_is_counted(server, admin, monkeypatch):
+    reading = backing._rdb
+
+    def busy(*arguments):
+        for number in range(50):
+            admin.set(f"passing:{number}", "x")
+            admin.delete(f"passing:{number}")
+        return reading(*arguments)
+
+    monkeypatch.setattr(backing, "_rdb", busy)
+    taken, _ = taken_from(server.address)
+    assert taken.details["changes"] >= 100
+    assert not taken.details["counts_are_exact"]
 
 
 @pytest.mark.parametrize("at", [100, 2000, -9, -1])

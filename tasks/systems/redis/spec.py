@@ -216,8 +216,21 @@ class Registry(Model):
         return key.removeprefix(self.keys.removesuffix("*"))
 
 
+class KeysCheck(Model):
+    """How many keys a restored copy must have."""
+
+    keys: str = Field(min_length=1, description="A glob of keys, in any database: `session:*`.")
+    at_least: int = Field(ge=1, description="So many of them must be there; those whose time is up do not count.")
+
+
 class Plan(BackupPlan):
     """How a Redis or Valkey server is backed up."""
+
+    rdb_file: str | None = Field(
+        None,
+        description="The server's own RDB where it is seen from here: it is saved by BGSAVE and read, where the server "
+        "lets nobody replicate.",
+    )
 
     def methods(self) -> tuple[str, ...]:
         """Name the ways in which it is taken."""
@@ -237,4 +250,5 @@ class Spec(ProtectedSpec):
     survey: Survey | None = Field(None, description="Which keys are looked at for their number, expiry and size.")
     registry: Registry | None = Field(None, description="The platform's service registry, where this server holds it.")
     backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
+    verify: tuple[KeysCheck, ...] = Field((), description="What a restored copy must show besides.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
