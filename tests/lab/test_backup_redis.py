@@ -131,7 +131,10 @@ def test_a_file_that_the_server_did_not_save_is_no_backup(server, admin, tmp_pat
 
 
 def test_a_replica_is_copied_and_said_to_be_one(server, tmp_path):
-    settings = AT_ONCE | {"replicaof": f"127.0.0.1 {server.port}", "masterauth": server.address.split(":")[2].split("@")[0]}
+    settings = AT_ONCE | {
+        "replicaof": f"127.0.0.1 {server.port}",
+        "masterauth": server.address.split(":")[2].split("@")[0],
+    }
     with running(valkey.server(tmp_path, free_ports(1)[0], settings=settings)) as replica:
         with redis.Redis.from_url(replica.address) as client:
             wait_for(lambda: client.info("replication")["master_link_status"] == "up")
