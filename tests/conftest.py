@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from tasks.clients.secrets import SecretResolver
 from tasks.core.errors import NotOffered
 from tasks.core.system import Access
 from tests import workers
+from tests.faulty import Ledger
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +42,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, where there are workers."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: workers.longest_first(item.nodeid))
+
+
+@pytest.fixture
+def ledger(record_property: Callable[[str, object], None]) -> Iterator[Ledger]:
+    """Count the faults of a suite; it fails where one lost anything, or was taken for a success."""
+    kept = Ledger()
+    yield kept
+    record_property("faults", (kept.faults, len(kept.losses), len(kept.false_successes)))
+    assert kept.faults
+    assert not kept.losses
+    assert not kept.false_successes
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what the faults of all suites came to."""
+    counts = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "teardown" or getattr(report, "failed", False)
+        for name, value in getattr(report, "user_properties", ())
+        if name == "faults"
+    ]
+    if counts:
+        faults, losses, false = (sum(column) for column in zip(*counts, strict=True))
+        terminalreporter.write_line(f"{faults} faults, {losses} losses, {false} false successes")
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tasks.clients.blobs import BlobStore, BlobWriter, Unfinished
-from tasks.core.errors import PermanentError, Unreachable
+from tasks.core.errors import Denied, PermanentError, Unreachable
 
 
 class Fault(StrEnum):
@@ -19,6 +20,50 @@ class Fault(StrEnum):
     CORRUPT = "changes a byte"
     LIE = "says that it was done, and does nothing"
     STALL = "does not come back until it is released"
+    DOWN = "does not answer any more"
+    REVOKED = "refuses everything from now on"
+    FULL = "takes nothing more, and reads and deletes as ever"
+
+
+LASTING = (Fault.DOWN, Fault.REVOKED, Fault.FULL)
+"""Faults that stay from the call on at which they begin."""
+ONCE = tuple(fault for fault in Fault if fault is not Fault.STALL)
+"""Faults that need nobody to end them."""
+_WRITES = ("put", "put_if_absent", "writing", "piece written", "end of writing")
+
+
+@dataclass
+class Ledger:
+    """Counts what a suite of faults did, and what was lost by it."""
+
+    faults: int = 0
+    losses: list[str] = field(default_factory=list)
+    false_successes: list[str] = field(default_factory=list)
+
+    def saw(self, what: str, *, lost: bool = False, false: bool = False) -> None:
+        """Count one fault."""
+        self.faults += 1
+        if lost:
+            self.losses.append(what)
+        if false:
+            self.false_successes.append(what)
+
+    @property
+    def text(self) -> str:
+        return f"{self.faults} faults, {len(self.losses)} losses, {len(self.false_successes)} false successes"
+
+
+class FaultySource:
+    """Pieces of a source that fails, or ends short without a word, at the n-th piece."""
+
+    def __init__(self, pieces: list[bytes], error: BaseException | None, at: int) -> None:
+        self._pieces, self._error, self._at = pieces, error, at
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number, piece in enumerate(self._pieces, 1):
+            if number == self._at and self._error is not None:
+                raise self._error
+            yield piece
 
 
 class Faulty:
@@ -37,10 +82,18 @@ class Faulty:
     def _next(self, name: str) -> Fault | None:
         with self._lock:
             self.calls.append(name)
-            mine = self.fault is not None and len(self.calls) == self.at
-        if not mine:
+            number = len(self.calls)
+        if self.fault is None or number < self.at or (number > self.at and self.fault not in LASTING):
             return None
-        self.hit = name
+        self.hit = self.hit or name
+        if self.fault is Fault.DOWN:
+            raise Unreachable("injected: down", operation=name)
+        if self.fault is Fault.REVOKED:
+            raise Denied("injected: revoked", operation=name)
+        if self.fault is Fault.FULL:
+            if name in _WRITES:
+                raise PermanentError("injected: no space left on device", operation=name)
+            return None
         if self.fault is Fault.FAIL:
             raise Unreachable("injected", operation=name)
         if self.fault is Fault.REFUSE:

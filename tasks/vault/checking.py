@@ -69,7 +69,7 @@ def check(
         if entry.state == "forgotten":
             continue
         if entry.state != "complete":
-            flaws.append(Flaw(entry.folder, f"it is {entry.state}", lost=False))
+            flaws.append(_not_complete(vault, entry))
             continue
         try:
             manifest = vault.get(entry.folder)
@@ -101,6 +101,13 @@ def flaws_of(vault: Vault, manifest: Manifest) -> list[str]:
     """Return what of one backup is missing or has another size, by the names in the store alone."""
     sizes = _by_folder(vault.store.sizes(f"{manifest.folder}/")).get(manifest.folder, {})
     return [flaw.what for flaw in _names(vault, manifest, sizes) if flaw.lost]
+
+
+def _not_complete(vault: Vault, entry: Entry) -> Flaw:
+    """Tell of what is not complete; a manifest that is there and not listed makes it a loss: nobody would find it."""
+    if entry.state == "incomplete" and vault.store.get(f"{entry.folder}/{MANIFEST}") is not None:
+        return Flaw(entry.folder, "the store does not list its manifest, which is there", lost=True)
+    return Flaw(entry.folder, f"it is {entry.state}", lost=False)
 
 
 def leftovers(vault: Vault, older_than: timedelta) -> tuple[list[Entry], list[Unfinished]]:

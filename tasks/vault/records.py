@@ -123,6 +123,7 @@ def held(
 
     Raises:
         ConfigError: One is not there, or is being removed.
+        Garbled: The store does not have what was written.
     """
     holding = _Holding(vault, tuple(backups), who, why, lasting)
     holding.begin()
@@ -168,8 +169,9 @@ class _Holding:
     def begin(self) -> None:
         """Write the holds first and look for the backups then: whoever removes looks in the other order."""
         try:
-            self._write()
-            for backup in self._keys:
+            data = self._write()
+            for backup, key in self._keys.items():
+                self._see(key, data)
                 self._vault.get(backup)
         except BaseException:
             self._remove()
@@ -186,11 +188,16 @@ class _Holding:
             with suppress(WatchkeeperError):  # the next renewal comes before it runs out
                 self._write()
 
-    def _write(self) -> None:
+    def _see(self, key: str, data: bytes) -> None:
+        if patiently(lambda: self._vault.store.get(key)) != data:
+            raise Garbled("the store does not have the hold as it was written", operation=f"write {key}")
+
+    def _write(self) -> bytes:
         now: datetime = self._vault.now()
         data = _bytes(Hold(who=self._who, why=self._why, at=now, until=now + self._lasting))
         for key in self._keys.values():
             patiently(lambda key=key: self._vault.store.put(key, data))  # type: ignore[misc]
+        return data
 
     def _remove(self) -> None:
         for key in self._keys.values():

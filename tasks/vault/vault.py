@@ -254,7 +254,7 @@ class Vault:
         try:
             self._refuse_pinned(folder)
             self._refuse_held(folder)
-        except ConfigError:
+        except WatchkeeperError:
             patiently(lambda: self.store.delete(f"{folder}/{REMOVING}"))
             raise
         self._clear(folder)

@@ -87,6 +87,13 @@ def test_what_is_dated_in_the_future_is_no_measure_of_age():
     assert "2026-11-20 00:00" not in kept(copies, within="1d")
 
 
+def test_the_newest_real_backup_stays_though_a_clock_was_ahead():
+    copies = [copy("2099-01-01 00:00"), copy("2098-01-01 00:00"), copy("2026-11-25 00:00"), copy("2026-11-20 00:00")]
+    reasons = kept(copies, last=1)
+    assert list(reasons) == ["2099-01-01 00:00", "2026-11-25 00:00"]
+    assert reasons["2026-11-25 00:00"] == ("newest complete backup before now",)
+
+
 def test_within_a_span_the_newest_of_each_period_is_kept_and_the_oldest_has_no_right_of_its_own():
     copies = [copy("2026-11-25 02:00"), copy("2026-11-25 01:00"), copy("2026-11-24 02:00"), copy("2026-11-24 01:00")]
     assert list(kept(copies, within_daily="30d")) == ["2026-11-25 02:00", "2026-11-24 02:00"]
