@@ -8,10 +8,11 @@ import os
 import select
 import signal
 import subprocess
+import tempfile
 import threading
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -41,6 +42,19 @@ class Ran:
     output: str
     errors: str
     cut: bool
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What a program said that read our bytes to its end.
+
+    Attributes:
+        output: What it wrote on its standard output, as far as it is kept.
+        errors: The last lines of its standard error.
+    """
+
+    output: str
+    errors: tuple[str, ...]
 
 
 class ProgramFailed(TransientError):
@@ -94,12 +108,17 @@ class Stream:
         if status := self._process.wait(self._quiet):
             raise ProgramFailed(self._program, status, self.errors)
 
+    def listened(self) -> None:
+        """Wait until its standard error has ended."""
+        self._listener.join()
+
     def finish(self) -> None:
         """Let go of the program's outputs, once it has ended."""
         self._listener.join(_GRACE)
-        for output in (self._process.stdout, self._process.stderr):
-            if output is not None:
-                output.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def _listen(self, errors: IO[bytes]) -> None:
         while line := errors.readline(_LONGEST_LINE):
@@ -137,6 +156,60 @@ def streamed(command: Sequence[str], *, environment: Mapping[str, str], quiet: f
     finally:
         _kill(process)
         stream.finish()
+
+
+def fed(command: Sequence[str], chunks: Iterable[bytes], *, environment: Mapping[str, str]) -> Fed:
+    """Run a program to its end, and write what is to be read into its standard input. Blocks.
+
+    Args:
+        command: The program and its arguments; none of it is read by a shell.
+        chunks: What it reads; where this raises, the program is killed, and the exception goes on.
+        environment: What it sees besides PATH; the place for a password.
+
+    Raises:
+        ProgramFailed: It did not end well.
+        NotOffered: There is no such program here.
+        Denied: It may not be run.
+    """
+    base = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    with tempfile.TemporaryFile() as told:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - no shell reads it
+                command, stdin=PIPE, stdout=told, stderr=PIPE, env={**base, **environment}, start_new_session=True
+            )
+        except OSError as error:
+            raise _translated(error, command[0]) from error
+        stream = Stream(process, command[0], 0)
+        try:
+            _feed(process, chunks)
+            stream.listened()
+            status = process.wait()
+            told.seek(0)
+            output = told.read(_LARGEST_OUTPUT).decode("utf-8", "replace")
+        finally:
+            _kill(process)
+            stream.finish()
+    if status:
+        raise ProgramFailed(command[0], status, stream.errors)
+    return Fed(output, stream.errors)
+
+
+def _feed(process: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
+    """Write into a program; one that reads no further tells why by its exit status, so its input is read on."""
+    there = process.stdin
+    if there is None:
+        return
+    listens = True
+    for chunk in chunks:
+        if listens:
+            try:
+                there.write(chunk)
+            except BrokenPipeError:
+                listens = False
+                if process.wait():
+                    break
+    with contextlib.suppress(BrokenPipeError):
+        there.close()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

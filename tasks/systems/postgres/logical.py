@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from tasks.clients.process import ProgramFailed, streamed
@@ -23,6 +22,7 @@ from tasks.core.backup import Sink, Taken, safe_name
 from tasks.core.errors import ConfigError, PermanentError
 from tasks.core.system import Access
 from tasks.systems.postgres.connection import translated
+from tasks.systems.postgres.counting import count_rows
 from tasks.systems.postgres.spec import Spec
 from tasks.systems.postgres.tools import environment, explained, preflight, program
 
@@ -42,14 +42,6 @@ _DATABASES = "SELECT datname AS name FROM pg_database WHERE datallowconn AND NOT
 _SNAPSHOT = """
 SELECT pg_export_snapshot() AS snapshot, clock_timestamp() AS at, pg_database_size(current_database()) AS size,
        (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS lsn
-"""
-_TABLES = """
-SELECT n.nspname AS schema, c.relname AS name
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND NOT EXISTS (SELECT FROM pg_depend d
-                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY 1, 2
 """
 
 
@@ -105,7 +97,7 @@ def dump(spec: Spec, access: Access, sink: Sink) -> Taken:
         for snapshot in snapshots:
             given = environment(dsn, snapshot.database, access.ca_bundle)
             warnings += _dump(snapshot, given, sink, progress)
-            counts |= _counts(snapshot)
+            counts |= count_rows(snapshot.connection, snapshot.database)
     first = min(snapshots, key=lambda snapshot: snapshot.at)
     skew = max(snapshot.at for snapshot in snapshots) - first.at
     return Taken(
@@ -235,13 +227,3 @@ def _written(command: list[str], given: dict[str, str], sink: Sink, part: str, p
             return [line.split("warning: ", 1)[1] for line in stream.errors if "warning: " in line]
     except ProgramFailed as error:
         raise explained(error) from error
-
-
-def _counts(snapshot: _Snapshot) -> dict[str, int]:
-    """Count every table's own rows, as the snapshot shows them."""
-    counts = {}
-    for table in snapshot.connection.execute(_TABLES).fetchall():
-        name = sql.Identifier(table["schema"], table["name"])
-        row = snapshot.connection.execute(sql.SQL("SELECT count(*) AS rows FROM ONLY {}").format(name)).fetchone()
-        counts[f"databases/{snapshot.database}/{table['schema']}.{table['name']}"] = 0 if row is None else row["rows"]
-    return counts

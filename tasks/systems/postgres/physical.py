@@ -6,15 +6,15 @@ next incremental copy must read it; it names files and their checksums, and noth
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from tasks.core.backup import Order, Parent, Sink, Taken
 from tasks.core.errors import Garbled, NotOffered, PermanentError, WatchkeeperError
 from tasks.core.system import Access
 from tasks.systems.postgres.replication import BaseBackup, Position, Refused, Walsender, walsender
+from tasks.systems.postgres.sampling import Sampler, sampling
 from tasks.systems.postgres.spec import Physical, Spec
 from tasks.systems.postgres.wal import parse_lsn, segment_name, segment_of
 
@@ -79,7 +79,10 @@ def copy(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:
     plan = (spec.backup.physical if spec.backup is not None else None) or Physical()
     dsn = access.resolver.resolve(spec.backup_dsn or spec.dsn)
     warnings: list[str] = []
-    with walsender(dsn, quiet=_QUIET_SECONDS, ca_bundle=access.ca_bundle) as sender:
+    with (
+        sampling(dsn, access.ca_bundle) as sampler,
+        walsender(dsn, quiet=_QUIET_SECONDS, ca_bundle=access.ca_bundle) as sender,
+    ):
         server = _survey(sender)
         included = plan.wal == "included" or not server.archives
         if plan.wal == "continuous" and not server.archives:
@@ -89,13 +92,13 @@ def copy(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:
         if chosen.parent is not None:
             try:
                 begun = _begin_incremental(sender, chosen.parent, wal=included)
-                copied = _take(begun, server, sink)
+                copied = _take(begun, sampler, server, sink)
             except _NoIncremental as error:
                 chosen = Chosen(None, error.message, surprising=True)
-    if copied is None:
-        with walsender(dsn, quiet=_QUIET_SECONDS, ca_bundle=access.ca_bundle) as sender:
-            server = _survey(sender)
-            copied = _take(sender.base_backup(label="watchkeeper", wal=included, incremental=False), server, sink)
+        if copied is None:
+            with walsender(dsn, quiet=_QUIET_SECONDS, ca_bundle=access.ca_bundle) as anew:
+                begun = anew.base_backup(label="watchkeeper", wal=included, incremental=False)
+                copied = _take(begun, sampler, server, sink)
     if chosen.surprising:
         warnings.append(f"a mere difference to the copy before, though one is wanted: {chosen.why_full}")
     return _taken(server, copied, chosen, included=included, warnings=tuple(warnings))
@@ -149,10 +152,9 @@ def _begin_incremental(sender: Walsender, parent: Parent, *, wal: bool) -> BaseB
         raise _NoIncremental(f"{parent.id} cannot be read: {error.message}") from error
 
 
-def _take(begun: BaseBackup, server: Server, sink: Sink) -> _Copied:
+def _take(begun: BaseBackup, sampler: Sampler, server: Server, sink: Sink) -> _Copied:
     """Write every archive into a part, and return where it begins and ends."""
-    since = time.monotonic()
-    done, at, spaces = 0, server.at, {}
+    done, spaces = 0, {}
     for archive in begun.archives():
         name = archive.name
         if archive.path:
@@ -163,10 +165,9 @@ def _take(begun: BaseBackup, server: Server, sink: Sink) -> _Copied:
                 writer.write(chunk)
                 done += len(chunk)
                 sink.progress(done, max(begun.total, done))
-        if name != MANIFEST:  # what was committed before the last file ended is in it
-            at = server.at + timedelta(seconds=time.monotonic() - since)
     if begun.end is None or BASE not in begun.names or MANIFEST not in begun.names:
         raise Garbled("the server ended the copy too early")
+    at = sampler.moment(parse_lsn(begun.end.lsn)) or server.at
     return _Copied(begun.start, begun.end, at, begun.total, spaces)
 
 

