@@ -32,7 +32,9 @@ class Watcher:
     def began(self, inspection: Inspection) -> None:
         """Say what is checked."""
         self.platform = inspection.platform
-        self._progress.print(f"Checking {self.platform.title}: {len(inspection.systems)} systems", style="bold")
+        self._progress.print(
+            f"Checking {self.platform.title}: {plural(len(inspection.systems), 'system')}", style="bold"
+        )
 
     def told(self, system: SystemReport) -> None:
         """Show one system's line."""

@@ -14,6 +14,7 @@ from typing import Any
 import boto3.session
 from botocore import exceptions
 from botocore.config import Config
+from botocore.httpsession import ProtocolError, URLLib3ReadTimeoutError, URLLib3SSLError
 from botocore.parsers import ResponseParserError
 
 from tasks.core.errors import (
@@ -91,6 +92,7 @@ _FAILURES: tuple[tuple[tuple[type[BaseException], ...], _Explanation], ...] = (
     ((exceptions.HTTPClientError, OSError), (Unreachable, "the connection broke: {cause}", None)),
 )
 _SERVER_ERROR = 500
+_LONGEST_ANSWER = 16 << 20  # a page of a thousand of the longest keys has 4 MiB
 _LONGEST_MESSAGE = 200
 
 
@@ -128,7 +130,7 @@ def connect(
     )
     try:
         with _making:
-            return _session().client(
+            client = _session().client(
                 "s3",
                 endpoint_url=endpoint,
                 region_name=region or ("us-east-1" if endpoint else None),
@@ -137,8 +139,36 @@ def connect(
                 verify=str(ca_bundle) if ca_bundle else None,
                 config=config,
             )
+            client.meta.events.register_first("before-send.s3", functools.partial(_send, client))
+            return client
     except (ValueError, exceptions.BotoCoreError) as error:
         raise ConfigError("the endpoint is no address", hint="write https://host:port") from error
+
+
+def _send(client: S3Client, request: Any, **_: object) -> Any:
+    """Send as botocore does, which reads an answer whole however long it is; an object is read by whoever asked for it.
+
+    Raises:
+        ResponseParserError: The answer is longer than any of S3's.
+        HTTPClientError: It broke off.
+    """
+    if request.stream_output:
+        return None
+    request.stream_output = True
+    response = client._endpoint.http_session.send(request)  # noqa: SLF001 - there is no other way to the session
+    body = bytearray()
+    try:
+        for piece in response.raw.stream():
+            body += piece
+            if len(body) > _LONGEST_ANSWER:
+                response.raw.close()
+                raise ResponseParserError(f"the answer is longer than {_LONGEST_ANSWER >> 20} MiB")
+    except URLLib3ReadTimeoutError as error:
+        raise exceptions.ReadTimeoutError(endpoint_url=request.url, error=error) from error
+    except (ProtocolError, URLLib3SSLError) as error:
+        raise exceptions.HTTPClientError(error=error) from error
+    response._content = bytes(body)  # noqa: SLF001 - where its `content` would keep it
+    return response
 
 
 def error_code(error: BaseException) -> str:

@@ -180,7 +180,7 @@ def format_quantity(value: float | bool | str, unit: Unit) -> str:  # noqa: FBT0
     if not math.isfinite(value):
         return str(float(value))
     if unit is Unit.RATIO:
-        return f"{_trim(value * 100, 2)}%"
+        return "< 0.001%" if 0 < value < 0.00001 else f"{_trim(value * 100, 2)}%"  # noqa: PLR2004
     if unit is Unit.SECONDS:
         return format_duration(value)
     if unit is Unit.BYTES:

@@ -280,6 +280,24 @@ async def test_a_listing_without_end_stops_within_its_share_of_the_time():
     assert measured(report, "objects").note.startswith("at least")
 
 
+async def test_an_answer_without_end_is_given_up_and_its_rest_is_never_read():
+    sent = []
+
+    async def vast(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        for _ in range(0 if head.startswith(b"HEAD") else 200):
+            writer.write(b"<" * (1 << 20))
+            await writer.drain()
+            sent.append(1)
+
+    async with serving(vast) as port:
+        report = await checked(f"http://127.0.0.1:{port}", timeout="60s")
+    assert finding(report, "objects").outcome is Outcome.ERRORED
+    assert finding(report, "objects").note == "the answer is not S3's"
+    assert len(sent) < 150  # five answers of 200 MB were begun, of each some 16 MiB were taken
+
+
 async def test_what_a_store_does_not_offer_is_not_checked_and_what_it_denies_is_errored():
     answers = {
         "lifecycle": refusal("NotImplemented", "501 Not Implemented"),

@@ -151,6 +151,7 @@ def test_a_size_reads_in_binary_units(size, text):
     [
         (0.8349, Unit.RATIO, "83.49%"),
         (0.00001, Unit.RATIO, "0.001%"),
+        (3.4e-8, Unit.RATIO, "< 0.001%"),
         (True, Unit.YES_NO, "yes"),
         (0.0, Unit.YES_NO, "no"),
         (1234567.0, Unit.COUNT, "1,234,567"),
