@@ -12,6 +12,7 @@ from tasks.core.backup_report import BackupReport
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport
 from tasks.reports import backup_words, bulletin_terminal, terminal
+from tasks.reports.wording import plural
 
 if TYPE_CHECKING:
     from tasks.backing_up import BackupRun, Made
