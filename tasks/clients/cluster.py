@@ -311,3 +311,12 @@ def _last_line(error: Exception) -> str:
     """Take the reason out of what the client wraps around a failed handshake."""
     lines = str(getattr(error, "reason", None) or error).strip().splitlines() or [""]
     return lines[-1][:_LONGEST_MESSAGE]
+
+
+def server_of(place: Place) -> str:
+    """Return the URL of the API server that a kubeconfig leads to.
+
+    Raises:
+        ConfigError: The kubeconfig is missing, is none, or has no such context.
+    """
+    return str(_configuration(place).host)

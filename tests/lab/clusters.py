@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,17 +74,35 @@ class Lab:
         return [r for r in self.asked if r.method != "GET" and r.query.get("dryRun") != "All"]
 
 
+@functools.cache
+def _planted(platform: str) -> Cluster:
+    cluster = Cluster(platform, {TOKEN: ADMIN})
+    plant(cluster, SEEDS[platform])
+    return cluster
+
+
+def _copied(platform: str) -> Cluster:
+    """Return a cluster of its own with the seeds; a copy of another has its uids."""
+    seeds, cluster = _planted(platform).store, Cluster(platform, {TOKEN: ADMIN})
+    cluster.store.version = seeds.version
+    cluster.store._objects = {name: dict(shelf) for name, shelf in seeds._objects.items()}
+    cluster.store.history.extend(seeds.history)
+    return cluster
+
+
 @contextmanager
-def lab(folder: Path, platform: str = "apex", *, runs: bool = False) -> Iterator[Lab]:
+def lab(folder: Path, platform: str = "apex", *, runs: bool = False, fresh: bool = False) -> Iterator[Lab]:
     """Put a platform's cluster on a port.
 
     Args:
         folder: Where its kubeconfig is written.
         platform: Whose seeds.
         runs: Whether its controllers run by themselves.
+        fresh: Whether its objects have uids of their own; else those of any other of the platform.
     """
-    cluster = Cluster(platform, {TOKEN: ADMIN})
-    plant(cluster, SEEDS[platform])
+    if fresh:
+        _planted.cache_clear()
+    cluster = _copied(platform)
     folder.mkdir(parents=True, exist_ok=True)
     made = Lab(cluster, folder / "kubeconfig")
     listeners = Listeners()

@@ -70,7 +70,7 @@ def test_every_object_that_a_person_wrote_is_in_it_and_nothing_that_comes_by_its
 
 def test_equal_clusters_give_equal_bytes(made, tmp_path):
     _, one = taken(made)
-    with clusters.lab(tmp_path / "other") as twin:
+    with clusters.lab(tmp_path / "other", fresh=True) as twin:
         _, other = taken(twin)
         assert twin.get("services", "redis")["metadata"]["uid"] != made.get("services", "redis")["metadata"]["uid"]
     one.parts.pop(INDEX)

@@ -128,3 +128,14 @@ def _list(told: Mapping[str, Any], name: str) -> list[Any]:
 def restorable(resources: Iterable[Resource]) -> list[Resource]:
     """Return those whose objects can be listed, read and made again."""
     return [resource for resource in resources if resource.verbs >= {"list", "get", "create"}]
+
+
+def of_backup(about: Mapping[str, Any]) -> Resource:
+    """Return a resource as a backup's manifest has it, for a cluster that may not know it.
+
+    Args:
+        about: One of the manifest's `details.parts`.
+    """
+    plural, _, group = str(about["resource"]).partition(".")
+    version = str(about["api_version"]).rpartition("/")[2]
+    return Resource(group, version, plural, str(about["kind"]), bool(about["namespaced"]))

@@ -55,10 +55,20 @@ def left_out(resource: Resource, item: Object, services: Collection[str] = ()) -
         return "being deleted"
     if resource.plural != "secrets" and any(owner.get("controller") for owner in meta.get("ownerReferences") or []):
         return "made by a controller"
-    if (resource.qualified, meta["name"]) in _AUTOMATIC or resource.qualified in _NEVER:
+    if (
+        (resource.qualified, meta["name"]) in _AUTOMATIC
+        or _is_of_the_server(resource, meta)
+        or resource.qualified in _NEVER
+    ):
         return "made by the cluster itself"
     rule = _RULES.get(resource.qualified)
     return rule(item, services) if rule is not None else ""
+
+
+def _is_of_the_server(resource: Resource, meta: Mapping[str, Any]) -> bool:
+    """Tell whether it is how pods find the API server, in every cluster's namespace `default`."""
+    found_by = resource.plural in ("services", "endpoints", "endpointslices")
+    return found_by and (meta.get("namespace"), meta["name"]) == ("default", "kubernetes")
 
 
 def _secret(item: Object, _: Collection[str]) -> str:
