@@ -352,7 +352,7 @@ def test_a_list_whose_pages_expire_in_the_middle_is_read_anew_from_the_beginning
 
 
 def test_a_list_that_expires_again_and_again_gives_no_backup(made):
-    fill(made, 8200, 1)
+    fill(made, 2100, 1)
     made.between = expiring(1000)
     with pytest.raises(Unreachable, match="forgotten before they are read"):
         taken(made, resources=["ConfigMap"])

@@ -11,7 +11,7 @@ from tasks.systems.kubernetes.discovery import Resource
 
 PAGE = 250
 _ATTEMPTS = 5
-_LARGEST_PAGE = 8000
+_LARGEST_PAGE = 2000
 
 
 @dataclass
