@@ -5,7 +5,7 @@ Titles and descriptions are the flow's own parameters and docstring: Prefect tak
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,3 +16,8 @@ PlatformName = Annotated[str, Field(json_schema_extra={"enum": list(platform_nam
 
 SystemName = Annotated[str, Field(json_schema_extra={"enum": list(system_names())})]
 """A system of any platform."""
+
+ScenarioName = Literal[
+    "complete-platform", "lost-database", "dropped-table", "corrupted-backup", "lost-key", "lost-region"
+]
+"""A disaster that can be rehearsed."""

@@ -1,12 +1,15 @@
 """prefect.yaml against the code: Prefect itself deploys a flow that cannot even be imported."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from prefect.server.api import server
+from prefect.server.schemas.schedules import RRuleSchedule
 
 from tasks.platforms import load, platform_names, system_names
 
@@ -17,6 +20,8 @@ CHECKS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["ent
 
 DIGESTS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":evening_digest")}
 BACKUPS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":backup")}
+DRILLS = {entry["name"]: entry for entry in CONTENT["deployments"] if entry["entrypoint"].endswith(":dr_drill")}
+VERIFICATIONS = {entry["name"]: entry for entry in CONTENT["deployments"] if "verify-backups" in entry["tags"]}
 
 
 @pytest.fixture(params=DEPLOYMENTS.values(), ids=DEPLOYMENTS)
@@ -62,16 +67,37 @@ def test_every_platform_with_something_to_back_up_is_backed_up_on_a_schedule_at_
         assert all(schedule["cron"].split()[2:] == ["*", "*", "*"] for schedule in entry["schedules"])
 
 
+def crons(deployment):
+    return [schedule for schedule in deployment["schedules"] if "cron" in schedule]
+
+
 def test_nothing_is_scheduled_at_an_hour_that_a_change_of_clocks_may_skip_or_double(deployment):
-    for schedule in deployment["schedules"]:
+    for schedule in crons(deployment):
         if "*" not in schedule["cron"].split()[1] and schedule["timezone"] != "UTC":
             assert int(schedule["cron"].split()[1]) not in (1, 2)
 
 
 def test_every_schedule_can_be_read(deployment):
-    for schedule in deployment["schedules"]:
+    for schedule in crons(deployment):
         cron = CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
         assert cron.timezone == schedule["timezone"]
+
+
+async def test_every_platform_is_drilled_on_the_second_wednesday_of_a_quarters_second_month_in_its_own_time_zone():
+    assert sorted(DRILLS) == [name for name in platform_names() if load(name).protected]
+    for name, entry in DRILLS.items():
+        (schedule,) = entry["schedules"]
+        rule = RRuleSchedule(rrule=schedule["rrule"], timezone=schedule["timezone"])
+        times = await rule.get_dates(4, start=datetime(2026, 11, 26, tzinfo=UTC))
+        local = [at.astimezone(ZoneInfo(load(name).timezone)) for at in times]
+        assert [(at.month, at.day) for at in local] == [(2, 10), (5, 12), (8, 11), (11, 10)]
+        assert all(8 <= at.hour <= 17 for at in local)
+        assert entry["parameters"] == {"platform": name}
+
+
+def test_every_platforms_backups_are_verified_each_week():
+    assert sorted(VERIFICATIONS) == [name for name in platform_names() if load(name).protected]
+    assert all(entry["schedules"][0]["cron"].endswith(" * * 6") for entry in VERIFICATIONS.values())
 
 
 def test_all_share_one_pool_and_never_overlap_themselves(deployment):

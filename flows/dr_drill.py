@@ -1,0 +1,35 @@
+"""The quarter's rehearsal of a disaster."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from tasks.forms import PlatformName, ScenarioName, SystemName
+from tasks.recoveries import drill_and_publish, open_reading
+
+
+@flow(name="dr-drill", flow_run_name="{platform} {scenario}", timeout_seconds=12 * 3600)
+async def dr_drill(
+    platform: PlatformName,
+    scenario: ScenarioName = "complete-platform",
+    systems: list[SystemName] = [],  # noqa: B006
+    restore_point: str = "",
+    at: datetime | None = None,
+    tell: bool = True,  # noqa: FBT001, FBT002
+) -> State[Any]:
+    """Restore a platform into scratch against the clock, prove it, tear it down, tell RTO and RPO.
+
+    Args:
+        platform: What is rehearsed: one of deployments/platforms/.
+        scenario: The disaster.
+        systems: Only these systems; those that the scenario takes away where none is chosen.
+        restore_point: Only backups that were taken together under this id; the newest where this is empty.
+        at: The moment to go back to, with its offset from UTC; as new as possible where this is empty.
+        tell: Tell the platform's channel in Slack.
+    """
+    reading = open_reading(platform)
+    return await drill_and_publish(reading, scenario, systems, restore_point=restore_point, until=at, tell=tell)
