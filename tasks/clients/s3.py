@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3.session
+from boto3.s3.transfer import TransferConfig
 from botocore import exceptions
 from botocore.config import Config
 from botocore.httpsession import ProtocolError, URLLib3ReadTimeoutError, URLLib3SSLError
@@ -91,6 +92,10 @@ _FAILURES: tuple[tuple[tuple[type[BaseException], ...], _Explanation], ...] = (
     ),
     ((exceptions.HTTPClientError, OSError), (Unreachable, "the connection broke: {cause}", None)),
 )
+UPLOAD_WHOLE = 8 << 20
+"""Up to how many bytes an object is written, or read, in one call."""
+
+_MOST_PARTS = 9_000
 _SERVER_ERROR = 500
 _LONGEST_ANSWER = 16 << 20  # a page of a thousand of the longest keys has 4 MiB
 _LONGEST_MESSAGE = 200
@@ -156,19 +161,55 @@ def _send(client: S3Client, request: Any, **_: object) -> Any:
         return None
     request.stream_output = True
     response = client._endpoint.http_session.send(request)  # noqa: SLF001 - there is no other way to the session
+    body = read_answer(response, _LONGEST_ANSWER)
+    response._content = body  # noqa: SLF001 - where its `content` would keep it
+    return response
+
+
+def read_answer(response: Any, longest: int) -> bytes:
+    """Read the body of an answer that is still to come.
+
+    Args:
+        response: What botocore's session returned for a request with `stream_output`.
+        longest: At most so many bytes.
+
+    Raises:
+        ResponseParserError: It is longer.
+        HTTPClientError: It broke off.
+    """
     body = bytearray()
     try:
         for piece in response.raw.stream():
             body += piece
-            if len(body) > _LONGEST_ANSWER:
+            if len(body) > longest:
                 response.raw.close()
-                raise ResponseParserError(f"the answer is longer than {_LONGEST_ANSWER >> 20} MiB")
+                raise ResponseParserError(f"the answer is longer than {longest} bytes")
     except URLLib3ReadTimeoutError as error:
-        raise exceptions.ReadTimeoutError(endpoint_url=request.url, error=error) from error
+        raise exceptions.ReadTimeoutError(endpoint_url=response.url, error=error) from error
     except (ProtocolError, URLLib3SSLError) as error:
         raise exceptions.HTTPClientError(error=error) from error
-    response._content = bytes(body)  # noqa: SLF001 - where its `content` would keep it
-    return response
+    return bytes(body)
+
+
+def upload(client: S3Client, bucket: str, key: str, body: Any, size: int, extra: dict[str, Any]) -> None:
+    """Write an object of any size from something that can only be read, with some parts of it in memory.
+
+    Args:
+        client: What `connect` returned.
+        bucket: The bucket's name.
+        key: The object's key.
+        body: Has `read`.
+        size: Of what it will give, in bytes.
+        extra: `ContentType`, `Metadata`...
+
+    Raises:
+        botocore.exceptions: As `Failure` has them.
+    """
+    config = TransferConfig(
+        multipart_threshold=UPLOAD_WHOLE, multipart_chunksize=max(UPLOAD_WHOLE, size // _MOST_PARTS), max_concurrency=2
+    )
+    config.max_in_memory_upload_chunks = 3
+    client.upload_fileobj(body, bucket, key, ExtraArgs=extra, Config=config)
 
 
 def error_code(error: BaseException) -> str:

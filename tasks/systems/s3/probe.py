@@ -14,6 +14,7 @@ from tasks.core.errors import ConfigError, Denied, Garbled, PermanentError, Unre
 from tasks.core.results import Gap, Measurement, Outcome, Reading
 from tasks.core.system import Access
 from tasks.core.units import format_bytes
+from tasks.systems.s3.connection import connect
 from tasks.systems.s3.listing import Entry, Listing, not_copied
 from tasks.systems.s3.spec import CATALOG, Replica, Spec
 
@@ -70,7 +71,7 @@ async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     Sources: HeadBucket, ListObjectsV2, GetBucketLifecycleConfiguration, GetBucketVersioning, ListMultipartUploads.
     """
     until = perf_counter() + spec.timeout.total_seconds() * _LISTING_SHARE
-    session = _Session(await in_thread(_connect, spec, access), spec, access, until)
+    session = _Session(await in_thread(connect, spec, access), spec, access, until)
     try:
         yield await _latency(session)
         for name, take in _SECTIONS.items():
@@ -82,20 +83,6 @@ async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
                 yield reading
     finally:
         session.client.close()
-
-
-def _connect(spec: Spec, access: Access) -> s3.S3Client:
-    def resolved(reference: Any) -> str | None:
-        return None if reference is None else access.resolver.resolve(reference)
-
-    return s3.connect(
-        resolved(spec.endpoint),
-        spec.region,
-        resolved(spec.access_key),
-        resolved(spec.secret_key),
-        spec.timeout.total_seconds(),
-        access.ca_bundle,
-    )
 
 
 async def _latency(session: _Session) -> Reading:
@@ -143,7 +130,7 @@ async def _replication(session: _Session, replica: Replica, source: Listing) -> 
     """Hold the listing against that of its copy."""
     prefix = session.spec.prefix if replica.prefix is None else replica.prefix
     copy = session.spec_of(replica.system).model_copy(update={"prefix": prefix, "pages": session.spec.pages})
-    client = await in_thread(_connect, copy, session.access)
+    client = await in_thread(connect, copy, session.access)
     try:
         until = session.until + session.spec.timeout.total_seconds() * _REPLICA_SHARE
         listing = await _listed(replace(session, client=client, spec=copy, until=until), Listing(keep=True))

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from tasks.core.limits import Catalog, Measure, Worse, limits_field
 from tasks.core.model import Model
 from tasks.core.references import Address, SecretReference
-from tasks.core.system import SystemSpec, Use
-from tasks.core.units import Size, Unit
+from tasks.core.system import BackupPlan, ProtectedSpec, Use
+from tasks.core.units import Duration, Size, Unit
 
 CATALOG = Catalog(
     Measure(
@@ -109,7 +109,42 @@ class Replica(Model):
     )
 
 
-class Spec(SystemSpec):
+class CountCheck(Model):
+    """At least so many objects in a restored copy."""
+
+    count: str = Field(description="What their keys begin with; all objects where it is empty.")
+    at_least: int = Field(ge=1, description="So many objects must be there.")
+
+
+class NewestCheck(Model):
+    """How new the newest object of a restored copy must be, against the moment that the backup shows."""
+
+    newest: str = Field(description="What their keys begin with; all objects where it is empty.")
+    within: Duration = Field(description="The newest was written at most so long before the backup.")
+
+
+class Plan(BackupPlan):
+    """How a bucket is backed up: what is new or changed since the last backup, and a list of all that is there."""
+
+    versions: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="Whether old versions and delete markers are copied too, where the bucket keeps them.",
+    )
+    full_every: int = Field(
+        30, ge=1, le=1000, description="After so many backups that need an earlier one, all is copied anew."
+    )
+    connections: int = Field(16, ge=1, le=64, description="So many objects are read at once.")
+    sample: int | None = Field(
+        None, ge=1, description="So many objects of a restored copy are read and compared; all by default."
+    )
+    verify: tuple[CountCheck | NewestCheck, ...] = Field((), description="What a restored copy must show besides.")
+
+    def methods(self) -> tuple[str, ...]:
+        """Name the ways in which it is taken."""
+        return ("copy",)
+
+
+class Spec(ProtectedSpec):
     """A bucket, or what lies under a prefix of it."""
 
     CATALOG: ClassVar[Catalog] = CATALOG
@@ -122,18 +157,25 @@ class Spec(SystemSpec):
         None, description="Where the access key's id is to be found; the host's own AWS credentials by default."
     )
     secret_key: SecretReference | None = Field(None, description="Where the secret access key is to be found.")
-    prefix: str = Field("", description="Only objects whose keys begin so are measured.")
+    backup_access_key: SecretReference | None = Field(
+        None, description="The same for the user of `grant-backup.json`, who reads objects; `access_key` by default."
+    )
+    backup_secret_key: SecretReference | None = Field(None, description="The secret access key of that user.")
+    prefix: str = Field("", description="Only objects whose keys begin so are measured and backed up.")
     quota: Size | None = Field(None, description="How large it may grow, such as `500GiB`; `used` is held against it.")
     replica: Replica | None = Field(None, description="The copy that is held against what lies under the prefix.")
     pages: int = Field(
         100, ge=1, le=10_000, description="At most so many pages of 1,000 objects are listed; then the note says so."
     )
+    backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _both_keys_or_none(self) -> Spec:
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key are given both or not at all")
+        if (self.backup_access_key is None) != (self.backup_secret_key is None):
+            raise ValueError("backup_access_key and backup_secret_key are given both or not at all")
         return self
 
     def uses(self) -> tuple[Use, ...]:
