@@ -61,6 +61,7 @@ async def sweep(inspection: Inspection, told: Callable[[SystemReport], None]) ->
         running |= started
         await asyncio.wait(started.values(), timeout=_HEAD_START)
     found = [await running[name] for name in inspection.systems]
+    found = await inspection.with_backups(found)
     await inspection.look_around(found)
     return found
 

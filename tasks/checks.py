@@ -142,6 +142,7 @@ async def check_systems(inspection: Inspection, progress: Progress | None = None
     else:
         running = [together(Batch(names[at : at + _BATCH], gate, move)) for at in range(0, len(names), _BATCH)]
     found = [report for reports in await asyncio.gather(*running) for report in reports]
+    found = await inspection.with_backups(found)
     await inspection.look_around(found)
     return found
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tasks import platforms
+from tasks.backup_looks import with_backups
 from tasks.clients.blobs import BlobStore, open_store
 from tasks.clients.network import own_trouble
 from tasks.clients.report_store import Earlier, ReportStore
@@ -81,6 +82,11 @@ class Inspection:
         """Remember what is to be told of Watchkeeper itself."""
         at = self.access.now()
         self.troubles.append(platforms.own_trouble(self.platform, what, error, at, outcome))
+
+    async def with_backups(self, found: Sequence[SystemReport]) -> list[SystemReport]:
+        """Return what was found with what is to be said of the backups of each system that has any."""
+        is_lab = self.settings.lab is not None
+        return await with_backups(found, self.platform, self.access, self.earlier.report, is_lab=is_lab)
 
     async def look_around(self, found: Sequence[SystemReport]) -> None:
         """See whether this host has a network, where nothing that is reached over one answers.

@@ -11,7 +11,8 @@ from typing import ClassVar, NamedTuple, Protocol, Self
 
 from pydantic import Field, field_validator
 
-from tasks.core.limits import REACHABLE, Catalog, Limit, Measure
+from tasks.core.backup_catalog import BACKUPS
+from tasks.core.limits import REACHABLE, Catalog, Limit, Measure, limits_field
 from tasks.core.model import Model
 from tasks.core.references import Resolver
 from tasks.core.results import Measurement, Reading
@@ -95,6 +96,9 @@ class BackupPlan(Model):
         min_length=1,
         description="The platform's vaults: it is taken into the first, and copied from there to the others.",
     )
+    limits: limits_field(BACKUPS) = Field(  # type: ignore[valid-type]
+        default_factory=dict, description="Bounds on the measurements of its backups, by name."
+    )
 
     @field_validator("to")
     @classmethod
@@ -120,6 +124,29 @@ class ProtectedSpec(SystemSpec):
     """A system of a kind that can be backed up; such a kind narrows `backup` to a plan of its own."""
 
     backup: BackupPlan | None = Field(None, description="How it is backed up; not at all where this is missing.")
+
+    def measure(self, measurement: Measurement) -> Measure:
+        """Return the catalog's entry for a measurement, of the system or of its backups."""
+        return BACKUPS[measurement.name] if measurement.name in BACKUPS else super().measure(measurement)
+
+    def limit(self, measurement: Measurement) -> Limit | None:
+        """Return what holds for a measurement, of the system or of its backups."""
+        if measurement.name not in BACKUPS:
+            return super().limit(measurement)
+        default = BACKUPS[measurement.name].limit
+        given = self.backup.limits.get(measurement.name) if self.backup is not None else None
+        return default if given is None else given.over(default)
+
+    def measured(self) -> tuple[str, ...]:
+        """Name every measurement that may be taken, of the system and of its backups."""
+        return (*super().measured(), *BACKUPS) if self.backup is not None else super().measured()
+
+    def severities(self) -> list[tuple[tuple[str, ...], str]]:
+        """Name every severity in use with its path inside this system."""
+        named = super().severities()
+        for name, limit in (self.backup.limits if self.backup is not None else {}).items():
+            named += limit_severities(limit, ("backup", "limits", name))
+        return named
 
 
 def limit_severities(limit: Limit, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
