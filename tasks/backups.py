@@ -20,6 +20,7 @@ from tasks.checks import slot
 from tasks.clients.threads import in_thread
 from tasks.core.backup_report import FLOW
 from tasks.core.loading import SpecError
+from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.locks import locked
@@ -122,6 +123,11 @@ async def back_up_systems(run: BackupRun) -> dict[str, Made]:
             await asyncio.gather(*map(take, wave))
         await asyncio.gather(*(copy(name) for name in run.systems if run.has_copies(made[name])))
     return made
+
+
+def is_well(run: BackupRun, made: dict[str, Made]) -> bool:
+    """Tell whether everything was backed up and copied."""
+    return run.report(made).verdict in (Verdict.PASSED, Verdict.WARNED)
 
 
 async def publish_backup(run: BackupRun, made: dict[str, Made], *, tell: bool) -> State[Any]:

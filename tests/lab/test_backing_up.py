@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
 
+from deployments import lab as the_lab
+from deployments.check import check_now
 from deployments.cli import main
 from tasks.backing_up import BackupRun, back_up
+from tasks.backup_looks import look
+from tasks.clients.secrets import SecretResolver
 from tasks.core.backup_report import BackupReport
 from tasks.core.errors import ConfigError
-from tasks.core.report import Verdict
+from tasks.core.judging import judge
+from tasks.core.report import Report, Verdict
+from tasks.core.results import Measurement, Outcome
 from tasks.core.settings import Settings
-from tasks.platforms import platform_names
+from tasks.core.system import Access
+from tasks.platforms import load, platform_names
+from tasks.systems.redis.spec import Plan
+from tasks.vault.checking import check
 from tasks.vault.keys import Identity
 
 pytestmark = pytest.mark.lab
@@ -59,9 +69,54 @@ def test_a_platform_is_backed_up_encrypted_into_every_vault_under_one_restore_po
             assert manifest.restore_point == report.restore_point
             assert manifest.recipients
             sizes = [len(b"".join(vault.read(manifest, part.name, identity))) for part in manifest.parts]
-            assert sum(sizes) == backup.bytes > 0
+            assert sum(sizes) == backup.bytes
+            assert backup.bytes or backup.method == "oplog"  # nothing may have happened since the dump
     moments = [backup.consistent_as_of for backup in report.backups]
     assert report.skew_seconds == (max(moments) - min(moments)).total_seconds()
+
+
+def test_a_difference_is_copied_with_all_that_it_is_made_from_and_every_vault_is_sound(settings):
+    _, first = backed_up(settings, "apex", "database")
+    run, second = backed_up(settings, "apex", "database")
+    whole = next(backup for backup in first.backups if backup.method == "physical")
+    difference = next(backup for backup in second.backups if backup.method == "physical")
+    assert difference.parent is not None
+    assert difference.bytes < whole.bytes or whole.parent is not None
+    for name in ("local", "offsite"):
+        seen = check(run.vault(name), platform="apex")
+        assert [flaw for flaw in seen.flaws if flaw.lost] == []
+        assert {entry.id for entry in run.vault(name).entries("apex")} >= {whole.id, difference.id}
+
+
+def test_the_health_check_tells_how_backups_are_once_there_are_any(settings, lab):
+    backed_up(settings, "stylesync", "cache")
+    findings = {f.key: f.outcome for f in checked(settings, "stylesync", "cache").findings}
+    assert findings["cache/backup_age[rdb]"] is Outcome.PASSED
+    assert findings["cache/backup_exists[rdb]"] is Outcome.PASSED
+    assert findings["cache/backup_copy_lag[offsite]"] is Outcome.PASSED
+    lab.break_("stylesync/vault-offsite", "stopped")
+    findings = {f.key: f.outcome for f in checked(settings, "stylesync", "cache").findings}
+    assert findings["cache/backup_age[offsite]"] is Outcome.ERRORED
+    assert findings["cache/backup_age[rdb]"] is Outcome.PASSED
+
+
+def test_no_backup_at_all_fails_where_the_real_thing_is_looked_at(lab, tmp_path):
+    platform = load("apex")
+    values = the_lab.environment(lab.state) | {"APEX_VAULT_FOLDER": str(tmp_path / "empty")}
+    plan = platform.systems["cache"].model_copy(update={"backup": Plan(to=("local",))})
+    platform = platform.model_copy(update={"systems": {"cache": plan}})
+    access = Access(resolver=SecretResolver(values), now=lambda: datetime.now(UTC))
+    readings = {reading.name: reading for reading in look(platform, "cache", access)}
+    missing = readings["backup_exists"]
+    assert isinstance(missing, Measurement)
+    finding = judge(missing, platform=platform, system="cache", previous=None, now=datetime.now(UTC))
+    assert finding is not None
+    assert finding.outcome is Outcome.FAILED
+
+
+def checked(settings: Settings, platform: str, *systems: str) -> Report:
+    quiet = settings.model_copy(update={"confirm": False})
+    return check_now(platform, systems, quiet, began=lambda _: None, told=lambda _: None)
 
 
 def test_the_command_answers_what_was_taken_and_ends_well(settings):
@@ -79,9 +134,10 @@ def test_a_system_that_is_down_fails_alone_the_others_are_backed_up_and_the_comm
     code, told = command(settings, "apex", "database", "cache")
     assert code == 1
     assert [backup["system"] for backup in told["backups"]] == ["cache"]
-    (failure,) = told["failed"]
-    assert (failure["system"], failure["vault"], failure["id"]) == ("database", "local", "")
-    assert failure["reason"]
+    assert [failure["method"] for failure in told["failed"]] == ["physical", "logical"]
+    for failure in told["failed"]:
+        assert (failure["system"], failure["vault"], failure["id"]) == ("database", "local", "")
+        assert failure["reason"]
 
 
 def test_a_vault_that_is_down_costs_its_copy_and_nothing_else(settings, lab):
@@ -120,13 +176,13 @@ def test_what_cannot_be_backed_up_is_refused_before_anything_is_read(settings, a
 
 
 def test_a_way_in_which_nothing_is_taken_is_refused_with_those_there_are(settings):
-    with pytest.raises(ConfigError, match=r"nothing is taken as 'oplog'.*there are logical"):
+    with pytest.raises(ConfigError, match=r"nothing is taken as 'oplog'.*there are physical, logical"):
         BackupRun.open("apex", ("database",), settings, methods=("oplog",))
 
 
 def test_a_warning_is_news_once_and_said_again_each_time(settings):
-    _, first = backed_up(settings, "synesthesia", "database")
-    _, second = backed_up(settings, "synesthesia", "database")
+    _, first = backed_up(settings, "stario", "database")
+    _, second = backed_up(settings, "stario", "database")
     assert first.backups[0].warnings == second.backups[0].warnings != ()
     assert second.backups[0].news == ()
     assert second.verdict is Verdict.PASSED

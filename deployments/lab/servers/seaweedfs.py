@@ -35,6 +35,15 @@ _FLAGS = (
     "-volume.max=100",
     "-volume.preStopSeconds=0",
 )
+_ACTIONS = (
+    "Read",
+    "Write",
+    "List",
+    "Tagging",
+    "PutObjectRetention",
+    "GetObjectRetention",
+    "GetBucketObjectLockConfiguration",
+)
 _PARTS = ("master", "volume", "filer")
 
 
@@ -110,7 +119,7 @@ def _identities(admin: Keys, users: Mapping[str, tuple[Keys, tuple[str, ...]]]) 
     everything = ["Admin", "Read", "Write", "List", "Tagging"]
     identities = [_identity("admin", admin, everything)]
     for name, (keys, buckets) in users.items():
-        actions = [f"{action}:{bucket}" for bucket in buckets for action in ("Read", "Write", "List", "Tagging")]
+        actions = [f"{action}:{bucket}" for bucket in buckets for action in _ACTIONS]
         identities.append(_identity(name, keys, actions))
     return identities
 
