@@ -40,9 +40,8 @@ def selector(made):
     return made.get("services", SERVICE, "default")["spec"]["selector"]
 
 
-def spec(made, **more):
-    given = clusters.spec(made, namespace="default").model_copy(update={"failover": {SERVICE: LABELS}})
-    return given.model_copy(update=more)
+def spec(made):
+    return clusters.spec(made, namespace="default")
 
 
 def outcomes(assertions):
@@ -52,7 +51,7 @@ def outcomes(assertions):
 def test_a_rehearsal_shows_that_the_move_would_be_taken_and_writes_nothing(made):
     stand_by(made)
     asked = len(made.asked)
-    told = failover.rehearse(spec(made), access())
+    told = failover.rehearse(spec(made), access(), SERVICE, LABELS)
     assert outcomes(told) == [Outcome.PASSED] * 4, told
     assert told[0].observed == "2"
     assert selector(made) == BEFORE
@@ -61,7 +60,7 @@ def test_a_rehearsal_shows_that_the_move_would_be_taken_and_writes_nothing(made)
 
 
 def test_a_rehearsal_is_red_where_no_pod_of_the_other_region_is_ready(made):
-    told = failover.rehearse(spec(made), access())
+    told = failover.rehearse(spec(made), access(), SERVICE, LABELS)
     assert outcomes(told) == [Outcome.FAILED, Outcome.PASSED, Outcome.PASSED, Outcome.PASSED]
     assert told[0].name == "pods of app=stylesync-api,region=us-west-2 are ready"
 
@@ -121,7 +120,3 @@ def test_what_cannot_be_moved_is_refused(made, service, labels, why):
     with failover.opened(spec(made), access()) as moving, pytest.raises(ConfigError, match=why):
         moving.plan(service, labels)
 
-
-def test_a_spec_without_a_failover_has_nothing_to_rehearse(made):
-    with pytest.raises(ConfigError, match="names no failover"):
-        failover.rehearse(spec(made, failover={}), access())

@@ -185,20 +185,21 @@ def opened(spec: Spec, access: Access) -> Iterator[Failover]:
         connection.close()
 
 
-def rehearse(spec: Spec, access: Access) -> list[Assertion]:
-    """Rehearse every move that a spec's `failover` names, by dry runs alone.
+def rehearse(spec: Spec, access: Access, service: str, labels: Mapping[str, str]) -> list[Assertion]:
+    """Rehearse one move by a dry run alone, for a drill.
+
+    Args:
+        spec: Of the cluster.
+        access: To it.
+        service: Whose selector would be patched.
+        labels: What its selector takes on: `region: us-west-2`.
 
     Raises:
-        ConfigError: It names none, or a service that is not there.
+        ConfigError: There is no such service, or it is there already.
+        WatchkeeperError: As the server says.
     """
-    if not spec.failover:
-        raise ConfigError("the spec names no failover", hint="failover: {SERVICE: {region: us-west-2}}")
     with opened(spec, access) as failover:
-        return [
-            assertion
-            for service, labels in spec.failover.items()
-            for assertion in failover.rehearse(failover.plan(service, labels))
-        ]
+        return list(failover.rehearse(failover.plan(service, labels)))
 
 
 def _is_ready(pod: Object) -> bool:

@@ -26,7 +26,7 @@ from tasks.systems.kubernetes.spec import Spec
 from tasks.systems.kubernetes.stripping import left_out
 from tasks.systems.kubernetes.targets import Target, endpoints, identity, live, scratch
 
-__all__ = ["endpoints", "restore"]
+__all__ = ["address_of", "endpoints", "restore"]
 
 PREFIX = "watchkeeper-drill-"
 LABEL = "app.kubernetes.io/managed-by"
@@ -234,3 +234,8 @@ def parts_of(source: Source) -> list[str]:
 def read(source: Source, part: str) -> bytes:
     """Return a part as a whole, once all of it was found right."""
     return b"".join(source.read(part))
+
+
+def address_of(spec: Spec, access: Access) -> str:
+    """Return where the live namespace is, as an address that `endpoints` reads."""
+    return str(live(spec, access))

@@ -266,11 +266,6 @@ class Spec(ProtectedSpec):
     certificates: dict[str, Workload] = Field(
         default_factory=dict, description="cert-manager's Certificates that must be Ready."
     )
-    failover: dict[str, dict[str, str]] = Field(
-        default_factory=dict,
-        description="Services whose selector moves the traffic to another region: by service, the labels that its "
-        "selector takes on, such as `region: us-west-2`.",
-    )
     backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
 
