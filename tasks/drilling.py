@@ -31,6 +31,7 @@ from tasks.core.restore import Assertion, Phase, Restored
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.inspections import report_store
+from tasks.moving import rehearsed
 from tasks.negative_controls import controls_of, spoiled
 from tasks.overall import Copies, Copy, held_over_all
 from tasks.restoring import Chosen, Restoring, Timer, Wish
@@ -119,6 +120,11 @@ class Drilling:
             restoring.spec(system)
         if not restoring.platform.protected:
             raise ConfigError(f"no system of {name} is backed up", hint="docs/backup.md shows how")
+        if asked.scenario is Scenario.LOST_REGION and restoring.platform.drill.failover is None:
+            raise ConfigError(
+                f"{name} names no other region",
+                hint="drill: {failover: {cluster: SYSTEM, service: NAME, selector: {region: us-west-2}}}",
+            )
         return cls(restoring, asked, tell=tell, escrow=escrow)
 
     @property
@@ -144,6 +150,7 @@ class Drilling:
             chosen = self._choose()
             self._recover(chosen)
             self._damage(chosen)
+            self._switch()
         except (KeyboardInterrupt, SystemExit) as end:
             self._interrupted = f"{type(end).__name__} after {len(self._recovered)} of {len(chosen)} systems"
         finally:
@@ -151,6 +158,16 @@ class Drilling:
                 timer.stop()
             self._copies.release()
         return self._drill()
+
+    def _switch(self) -> None:
+        """Rehearse the move to the other region, where this one is lost."""
+        plan = self.platform.drill.failover
+        if self.asked.scenario is not Scenario.LOST_REGION or plan is None:
+            return
+        timer = Timer(self.restoring.access.now)
+        with timer.phase(Phase.SWITCH):
+            self._overall += rehearsed(self.platform, plan, self.restoring.access)
+        self._after = (*self._after, *timer.phases)
 
     def cancel(self) -> None:
         """Stop every restore at its next step; called from another thread."""

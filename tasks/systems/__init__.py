@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import operator
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -19,7 +19,7 @@ from pydantic import Field, create_model
 
 from tasks.core.backup import Backup, Recovery
 from tasks.core.platform import PlatformSpec
-from tasks.core.restore import Compare, Endpoints, Parse, Restore, Restored, Source, Spoil
+from tasks.core.restore import Assertion, Compare, Endpoints, Parse, Restore, Restored, Source, Spoil
 from tasks.core.system import Access, Probe, SystemSpec
 
 
@@ -68,6 +68,13 @@ class Kind:
             return None
         module = importlib.import_module(f"{self.package}.verify")
         return cast("Parse", module.parse), cast("Compare", module.compare), cast("Spoil", module.spoil)
+
+    def rehearsal(self) -> Callable[[SystemSpec, Access, str, Mapping[str, str]], list[Assertion]] | None:
+        """Import and return what rehearses a service's move to another region, or None where the kind has none."""
+        if not self.can("failover"):
+            return None
+        module = importlib.import_module(f"{self.package}.failover")
+        return cast("Callable[[SystemSpec, Access, str, Mapping[str, str]], list[Assertion]]", module.rehearse)
 
     def values(self) -> Callable[[SystemSpec, Restored, str], Iterator[str]] | None:
         """Import and return what asks a restored copy for one column of texts, or None where the kind has none."""

@@ -119,4 +119,3 @@ def test_what_cannot_be_moved_is_refused(made, service, labels, why):
     made.add("services", "bare", "default", spec={"ports": [{"port": 80}], "clusterIP": "None"})
     with failover.opened(spec(made), access()) as moving, pytest.raises(ConfigError, match=why):
         moving.plan(service, labels)
-

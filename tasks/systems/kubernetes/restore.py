@@ -212,6 +212,8 @@ def _one(applying: Applying, document: Object, known: Resource, only: tuple[str,
 
 
 def _warnings(details: dict[str, Any]) -> Iterator[str]:
+    if details["way"] == Way.DRY_RUN:
+        yield "tried by a dry run alone: nothing was written, and nothing was started"
     if refused := details["refused"]:
         named = "; ".join(f"{name}: {why}" for name, why in list(refused.items())[:3])
         yield f"{details['refused_count']} objects were refused: {named}"
