@@ -20,6 +20,7 @@ from tasks.core.errors import Denied, NotOffered, TransientError, Unreachable, W
 from tasks.core.units import format_duration
 
 _LARGEST_OUTPUT = 1 << 20
+_LARGEST_TOLD = 1 << 26
 _CHUNK = 1 << 16
 _GRACE = 0.5
 _STREAM_CHUNK = 1 << 18
@@ -63,13 +64,15 @@ class ProgramFailed(TransientError):
     Attributes:
         status: Its exit status; negative where a signal ended it.
         errors: The last lines of its standard error.
+        output: What it wrote on its standard output, where that is kept.
     """
 
-    def __init__(self, program: str, status: int, errors: Sequence[str]) -> None:
+    def __init__(self, program: str, status: int, errors: Sequence[str], output: str = "") -> None:
         how = f"ended with status {status}" if status >= 0 else f"was ended by signal {-status}"
         super().__init__(f"{os.path.basename(program)} {how}{': ' + errors[-1] if errors else ''}")  # noqa: PTH119
         self.status = status
         self.errors = tuple(errors)
+        self.output = output
 
 
 class Stream:
@@ -185,12 +188,12 @@ def fed(command: Sequence[str], chunks: Iterable[bytes], *, environment: Mapping
             stream.listened()
             status = process.wait()
             told.seek(0)
-            output = told.read(_LARGEST_OUTPUT).decode("utf-8", "replace")
+            output = told.read(_LARGEST_TOLD).decode("utf-8", "replace")
         finally:
             _kill(process)
             stream.finish()
     if status:
-        raise ProgramFailed(command[0], status, stream.errors)
+        raise ProgramFailed(command[0], status, stream.errors, output)
     return Fed(output, stream.errors)
 
 

@@ -19,8 +19,9 @@ from tasks.clients.secrets import SecretResolver
 from tasks.core import backup as backing
 from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperError
 from tasks.core.restore import Order, Phase
+from tasks.core.results import Outcome
 from tasks.core.system import Access
-from tasks.systems.postgres import backup
+from tasks.systems.postgres import backup, verify
 from tasks.systems.postgres.restore import endpoints, restore
 from tasks.systems.postgres.spec import Plan, Spec
 from tests.sinks import MemorySink
@@ -145,6 +146,7 @@ def history(tmp_path_factory):
             admin.execute(
                 "CREATE TABLE orders TABLESPACE extra AS SELECT i, md5(i::text) FROM generate_series(1, 5000) i"
             )
+            admin.execute("CREATE TABLE stale AS SELECT timestamptz '2020-01-01 00:00Z' AS at")
         writer = Writer(shop)
         writer.start()
         writer.wait_for_more()
@@ -436,3 +438,110 @@ def test_a_transient_error_is_never_taken_for_a_restore(history, tmp_path):
 
     fields = {field.name: getattr(history.whole, field.name) for field in dataclasses.fields(history.whole)}
     assert isinstance(refused(history, Silent(**fields), tmp_path / "it"), TransientError)
+
+
+def checks(*entries):
+    return spec_of().model_copy(
+        update={
+            "verify": Spec.model_validate({"kind": "postgres", "dsn": {"env": "DSN"}, "verify": list(entries)}).verify
+        }
+    )
+
+
+def outcomes(assertions):
+    return {one.name: one.outcome for one in assertions}
+
+
+def test_dumps_and_tars_are_read_to_their_end_and_hold_what_they_should(history):
+    for source in (history.dumps, history.whole, history.difference):
+        found = list(verify.parse(source))
+        assert found
+        assert {one.outcome for one in found} == {Outcome.PASSED}, found
+        assert {one.level for one in found} == {2}
+
+
+def test_parts_that_do_not_hold_what_they_should_are_red(history):
+    def spoilt(source, part, change):
+        sink = MemorySink()
+        sink.parts = {**source.sink.parts, part: change(source.sink.parts[part])}
+        return list(verify.parse(dataclasses.replace(source, sink=sink)))
+
+    shop = history.dumps.taken.details["databases"]["shop"]
+    other = history.dumps.sink.parts[history.dumps.taken.details["databases"]["other"]]
+    for source, part, change in [
+        (history.dumps, shop, lambda data: data[:200]),
+        (history.dumps, shop, lambda _: other),
+        (history.dumps, "globals.sql", lambda data: data[: len(data) // 2]),
+        (history.whole, "base.tar", lambda data: data[: len(data) // 2]),
+        (history.whole, "backup_manifest", lambda data: data.replace(b'"Size": 8192', b'"Size": 8193')),
+        (history.difference, "base.tar", lambda _: history.whole.sink.parts["base.tar"]),
+    ]:
+        assert Outcome.FAILED in {one.outcome for one in spoilt(source, part, change)}, part
+
+
+def test_a_restored_copy_is_held_against_its_counts_and_the_spec_and_a_spoilt_one_is_red(history, tmp_path):
+    spec = checks(
+        {"count": "orders", "at_least": 5000},
+        {"newest": "journal.at", "within": "1m of the restore point"},
+        {"sql": "SELECT count(*) FROM public.orders WHERE i > 4990", "equals": 10},
+    )
+    with restore(spec, access_to(history.address), history.dumps, order(tmp_path / "it")) as found:
+        held = list(verify.compare(spec, history.dumps, found))
+        assert set(outcomes(held).values()) == {Outcome.PASSED}, held
+        assert found.recovered_to in history.writer.committed
+        assert verify.spoil(spec, found) == "dropped the table orders of shop"
+        spoilt = outcomes(verify.compare(spec, history.dumps, found))
+    assert spoilt["rows of every table are those that were counted"] is Outcome.FAILED
+    assert spoilt["rows of orders"] is Outcome.FAILED
+    assert spoilt["SELECT count(*) FROM public.orders WHERE i > 4990"] is Outcome.ERRORED
+    assert spoilt["newest journal.at"] is Outcome.PASSED
+
+
+def test_an_assertion_that_fails_is_not_one_that_errors(history, tmp_path):
+    spec = checks(
+        {"count": "orders", "at_least": 5001},
+        {"count": "no_such_table", "at_least": 1},
+        {"newest": "stale.at", "within": "1h"},
+        {"newest": "journal.number", "within": "1h"},
+        {"sql": "SELECT 1/0", "equals": 1},
+        {"sql": "SELECT 'many'", "at_least": 1},
+        {"sql": "SELECT 2", "at_least": 3},
+        {"sql": "DELETE FROM orders RETURNING 1", "equals": 1},
+        {"sql": "SELECT current_database()", "equals": "other", "database": "other"},
+    )
+    with restore(spec, access_to(history.address), history.dumps, order(tmp_path / "it")) as found:
+        held = list(verify.compare(spec, history.dumps, found))
+        assert rows(found.address, "SELECT count(*) FROM orders") == [(5000,)]
+    assert [one.outcome for one in held[1:]] == [
+        Outcome.FAILED,
+        Outcome.FAILED,
+        Outcome.FAILED,
+        Outcome.ERRORED,
+        Outcome.ERRORED,
+        Outcome.ERRORED,
+        Outcome.FAILED,
+        Outcome.ERRORED,
+        Outcome.PASSED,
+    ]
+
+
+def test_a_copy_of_files_is_held_against_its_hashes_and_structure_and_a_spoilt_one_is_red(history, tmp_path):
+    spec = checks({"newest": "journal.at", "within": "15m"})
+    with restore(spec, access_to(history.address), history.difference, order(tmp_path / "it", latest=True)) as found:
+        assert found.recovered_to == history.writer.committed[-1]
+        held = outcomes(verify.compare(spec, history.difference, found))
+        assert held == dict.fromkeys(
+            ["pg_verifybackup", "databases", "pg_amcheck", "newest journal.at"], Outcome.PASSED
+        )
+        assert verify.spoil(spec_of(), found) == "dropped the database other"
+        assert outcomes(verify.compare(spec, history.difference, found))["databases"] is Outcome.FAILED
+        with connected(found.address) as admin:
+            path = admin.execute("SELECT pg_relation_filepath('journal_pkey')").fetchone()[0]
+            admin.execute("CHECKPOINT")
+            with (tmp_path / "it" / "data" / path).open("r+b") as index:
+                index.seek(8192 + 4000)
+                index.write(b"damage" * 500)
+            admin.execute("CREATE EXTENSION IF NOT EXISTS pg_buffercache")
+            admin.execute("SELECT pg_buffercache_evict_all()")
+        (seen,) = [one for one in verify.compare(spec, history.difference, found) if one.name == "pg_amcheck"]
+        assert seen.outcome is Outcome.FAILED, seen.note

@@ -285,7 +285,11 @@ def _restored(
         recovered_to=source.manifest.consistent_as_of,
         server_version=place.version,
         counts=counts,
-        details={"databases": place.names},
+        details={
+            "databases": place.names,
+            "restore_point": source.manifest.consistent_as_of.isoformat(),
+            "scratch": place.is_scratch,
+        },
     )
 
 

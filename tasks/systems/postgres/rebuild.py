@@ -317,6 +317,8 @@ def _restored(
         server_version=row["version"],
         details={
             "databases": names,
+            "restore_point": (order.until or _shown_moment(row, source, order)).isoformat(),
+            "scratch": True,
             "lsn": row["lsn"],
             "pg_verifybackup": files.verified,
             "log_files": len(feed.fetched),
@@ -324,6 +326,13 @@ def _restored(
         },
         warnings=(f"a physical copy is restored whole: {', '.join(left)} is there too",) if left else (),
     )
+
+
+def _shown_moment(row: dict[str, Any], source: Source, order: Order) -> datetime:
+    """Return the moment that was asked for without a time: of the copy, or of the last transaction behind it."""
+    at: datetime = source.manifest.consistent_as_of
+    newest: datetime | None = row["newest"]
+    return at if newest is None or not (order.latest or order.position) else max(newest, at)
 
 
 class _Meter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from tasks.systems.postgres.load import load
 from tasks.systems.postgres.places import database_of, endpoints
 from tasks.systems.postgres.rebuild import rebuild
 from tasks.systems.postgres.spec import Spec
+from tasks.systems.postgres.verify import newest_record
 
 __all__ = ["endpoints", "restore"]
 
@@ -29,7 +31,7 @@ def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterato
     wanted = database_of(live) if live is not None else None
     way = rebuild if source.manifest.method == "physical" else load
     with way(source, order, wanted) as restored:
-        yield restored
+        yield dataclasses.replace(restored, recovered_to=newest_record(spec, restored) or restored.recovered_to)
 
 
 def _live(spec: Spec, access: Access) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
 from tasks.core.model import Model
@@ -164,6 +165,53 @@ class Plan(BackupPlan):
         return tuple(found) or ("logical",)
 
 
+_OF_THE_POINT = re.compile(r"\s+of the restore point$")
+
+
+def _within(value: object) -> object:
+    return _OF_THE_POINT.sub("", value) if isinstance(value, str) else value
+
+
+class _Check(Model):
+    database: str | None = Field(None, description="Where it is asked; the database of the dsn by default.")
+
+
+class CountCheck(_Check):
+    """At least so many rows in a restored table."""
+
+    count: str = Field(description="A table: `projects` or `schema.table`.", pattern=r"^[^.]+(\.[^.]+)?$")
+    at_least: int = Field(ge=0, description="So many rows must be there.")
+
+
+class NewestCheck(_Check):
+    """How new the newest row of a restored table must be."""
+
+    newest: str = Field(
+        description="A column with times: `projects.updated_at` or `schema.table.column`.",
+        pattern=r"^[^.]+(\.[^.]+){1,2}$",
+    )
+    within: Annotated[Duration, BeforeValidator(_within)] = Field(
+        description="At most so long before the moment that was restored: `15m`, or `15m of the restore point`."
+    )
+
+
+class QueryCheck(_Check):
+    """What a query must answer in a restored database."""
+
+    sql: str = Field(description="A query that reads and answers one value.", min_length=1)
+    equals: str | int | float | bool | None = Field(None, description="Exactly this.")
+    at_least: float | None = Field(None, description="At least this.")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> QueryCheck:
+        if (self.equals is None) == (self.at_least is None):
+            raise ValueError("a query is held to `equals` or to `at_least`, one of them")
+        return self
+
+
+Check = CountCheck | NewestCheck | QueryCheck
+
+
 class Spec(ProtectedSpec):
     """A PostgreSQL database."""
 
@@ -182,4 +230,5 @@ class Spec(ProtectedSpec):
     tables: int = Field(5, ge=0, le=100, description="How many of the largest tables are measured.")
     seen: int = Field(5, ge=1, description="A query counts as slowest only when it ran at least this often.")
     backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
+    verify: tuple[Check, ...] = Field((), description="What must hold of a restored copy, besides its own counts.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
