@@ -20,6 +20,10 @@ _LENGTH = struct.Struct("<i")
 _SMALLEST, _LARGEST = 5, 48 << 20  # the empty document; what a server takes in one message
 
 
+class NotBson(Garbled):
+    """A part is not what mongodump would have written."""
+
+
 def path_of(database: str, collection: str) -> str:
     """Return where a collection's files lie, without their ending."""
     return f"{FOLDER}/{_escaped(database)}/{_escaped(collection)}"
@@ -61,7 +65,7 @@ def read_metadata(text: bytes) -> dict[str, Any]:
     """Read what a collection is made with.
 
     Raises:
-        Garbled: It is none.
+        NotBson: It is none.
     """
     try:
         found = json_util.loads(text)
@@ -69,7 +73,7 @@ def read_metadata(text: bytes) -> dict[str, Any]:
             return found
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
-    raise Garbled("it is no metadata of a collection")
+    raise NotBson("it is no metadata of a collection")
 
 
 def documents_in(batch: bytes) -> int:
@@ -95,7 +99,7 @@ def documents(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Cut a file of BSON into its documents, as it comes.
 
     Raises:
-        Garbled: It ends in the middle of one, or what should be one is none.
+        NotBson: It ends in the middle of one, or what should be one is none.
     """
     held = b""
     for chunk in chunks:
@@ -104,17 +108,17 @@ def documents(chunks: Iterable[bytes]) -> Iterator[bytes]:
         while position + 4 <= len(held):
             (length,) = _LENGTH.unpack_from(held, position)
             if not _SMALLEST <= length <= _LARGEST:
-                raise Garbled("there is no document where one should begin")
+                raise NotBson("there is no document where one should begin")
             end = position + length
             if end > len(held):
                 break
             if held[end - 1]:
-                raise Garbled("a document does not end as one")
+                raise NotBson("a document does not end as one")
             yield held[position:end]
             position = end
         held = held[position:]
     if held:
-        raise Garbled("it ends in the middle of a document")
+        raise NotBson("it ends in the middle of a document")
 
 
 def _escaped(name: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
+from tasks.core.model import Model
 from tasks.core.references import SecretReference
 from tasks.core.system import BackupPlan, ProtectedSpec
 from tasks.core.units import Duration, Unit
@@ -109,6 +110,42 @@ CATALOG = Catalog(
 )
 
 
+class CountCheck(Model):
+    """How many documents a restored copy must have."""
+
+    count: str = Field(min_length=1, description="A collection: `orders` of the spec's database, or `shop.orders`.")
+    at_least: int = Field(ge=1, description="So many documents must be there.")
+
+
+class NewestCheck(Model):
+    """How new the newest document of a restored copy must be."""
+
+    newest: str = Field(
+        pattern=r".\..", description="A collection and a field with a date in it: `orders.created_at`, `orders._id`."
+    )
+    within: Duration = Field(description="It is at most so much older than the moment that is restored.")
+
+
+class Aggregate(Model):
+    """What a restored copy is asked, and must answer."""
+
+    collection: str = Field(min_length=1, description="As in `count`.")
+    pipeline: tuple[dict[str, Any], ...] = Field(
+        description="Its first document is the answer: the value beside `_id`, or `value` where there are several."
+    )
+    equals: float | str | bool | None = Field(None, description="The answer must be this.")
+    at_least: float | None = Field(None, description="The answer must be this or more.")
+
+
+class AggregateCheck(Model):
+    """An aggregation over a restored copy."""
+
+    aggregate: Aggregate = Field(description="What is asked, and what must be answered.")
+
+
+Check = CountCheck | NewestCheck | AggregateCheck
+
+
 class Plan(BackupPlan):
     """How a MongoDB is backed up."""
 
@@ -141,4 +178,5 @@ class Spec(ProtectedSpec):
         timedelta(days=7), description="Only an index that was not used for at least this long counts as unused."
     )
     backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
+    verify: tuple[Check, ...] = Field((), description="What a restored copy must show besides.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
