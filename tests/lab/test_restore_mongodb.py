@@ -15,10 +15,12 @@ from deployments.lab.servers import free_ports, running, secantus
 from tasks.clients.secrets import SecretResolver
 from tasks.core.backup import Order as BackupOrder
 from tasks.core.errors import ConfigError, Garbled, NotOffered, TransientError, Unreachable
+from tasks.core.restore import Restored
 from tasks.core.results import Outcome
 from tasks.core.system import Access
 from tasks.systems.mongodb import dump as dumping
 from tasks.systems.mongodb import restore as restoring
+from tasks.systems.mongodb import verify as verifying
 from tasks.systems.mongodb.backup import backup
 from tasks.systems.mongodb.oplog import read_position
 from tasks.systems.mongodb.spec import Spec
@@ -130,6 +132,19 @@ def restored_into_scratch(given, source, folder, **fields):
         yield restored, client
 
 
+@contextmanager
+def restored_into(target, given, source, folder, **fields):
+    """Restore into a named server that runs already, and empty it afterwards."""
+    wanted = order(folder / "scratch", into=target.address, **fields)
+    with pymongo.MongoClient(target.address) as client:
+        try:
+            with restoring.restore(*given, source, wanted) as restored:
+                yield restored, client
+        finally:
+            for name in ("shop", "other"):
+                client.drop_database(name)
+
+
 def scratch_processes(folder):
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -180,7 +195,7 @@ def test_one_database_or_one_collection_comes_back_alone(given, source, target, 
         assert failed(compare(given[0], source, restored)) == []
     with (
         pytest.raises(ConfigError, match="no nowhere"),
-        restored_into_scratch(given, source, tmp_path / "other", only=("nowhere",)),
+        restored_into(target, given, source, tmp_path / "other", only=("nowhere",)),
     ):
         pass
 
@@ -224,7 +239,7 @@ def altered(client):
     client.shop.create_collection("more", viewOn="orders", pipeline=[])
 
 
-def test_the_oplog_leads_from_the_dump_to_the_newest_moment_exactly(given, admin, tmp_path):
+def test_the_oplog_leads_from_the_dump_to_the_newest_moment_exactly(given, admin, target, tmp_path):
     filled(admin)
     base = taken(given, "logical")
     altered(admin)
@@ -232,17 +247,17 @@ def test_the_oplog_leads_from_the_dump_to_the_newest_moment_exactly(given, admin
     admin.shop.orders.delete_one({"number": 7})
     two = replace(taken(given, "oplog", one.as_parent(), base.as_parent()), id="20261126T040000Z-00000002")
     base.slices = (one, two)
-    with restored_into_scratch(given, base, tmp_path, latest=True) as (restored, client):
+    with restored_into(target, given, base, tmp_path, latest=True) as (restored, client):
         assert content(client) == content(admin)
         assert content(client, "other") == content(admin, "other")
         assert failed(compare(given[0], base, restored)) == []
         assert restored.details["replayed"] > 40
-    with restored_into_scratch(given, base, tmp_path / "dump") as (restored, client):
+    with restored_into(target, given, base, tmp_path / "dump") as (restored, client):
         assert client.shop.orders.count_documents({}) == 300
         assert restored.counts == base.taken.counts
 
 
-def test_a_dropped_collection_is_back_as_it_was_the_moment_before(given, admin, tmp_path):
+def test_a_dropped_collection_is_back_as_it_was_the_moment_before(given, admin, target, tmp_path):
     filled(admin)
     base = taken(given, "logical")
     admin.shop.orders.insert_one({"number": 1000, "at": datetime.now(UTC)})
@@ -253,17 +268,17 @@ def test_a_dropped_collection_is_back_as_it_was_the_moment_before(given, admin, 
         entry for entry in bson.decode_all(base.slices[0].sink.parts["dump/oplog.bson"]) if "drop" in entry["o"]
     )
     position = f"{dropped['ts'].time}:{dropped['ts'].inc - 1}"
-    with restored_into_scratch(given, base, tmp_path, position=position) as (restored, client):
+    with restored_into(target, given, base, tmp_path, position=position) as (restored, client):
         assert client.shop.orders.count_documents({}) == 301
         assert "by_number" in client.shop.orders.index_information()
         assert failed(compare(given[0], base, restored)) == []
     before = dropped["wall"].replace(tzinfo=UTC) - timedelta(milliseconds=1)
-    with restored_into_scratch(given, base, tmp_path / "time", until=before) as (restored, client):
+    with restored_into(target, given, base, tmp_path / "time", until=before) as (restored, client):
         assert client.shop.orders.count_documents({}) >= 300
         assert restored.recovered_to <= before
 
 
-def test_a_dump_without_a_transaction_is_led_to_its_one_moment(given, admin, tmp_path, monkeypatch):
+def test_a_dump_without_a_transaction_is_led_to_its_one_moment(given, admin, target, tmp_path, monkeypatch):
     filled(admin)
     monkeypatch.setattr(dumping, "_SMALL", -1)
     one, seen = dumping._one, []
@@ -281,23 +296,23 @@ def test_a_dump_without_a_transaction_is_led_to_its_one_moment(given, admin, tmp
     source = taken(given, "logical")
     assert seen
     assert source.taken.counts["shop.orders"] == 300
-    with restored_into_scratch(given, source, tmp_path) as (restored, client):
+    with restored_into(target, given, source, tmp_path) as (restored, client):
         assert content(client) == content(admin)
         assert restored.counts["shop.orders"] == 291
         assert failed(compare(given[0], source, restored)) == []
 
 
-def test_a_moment_that_no_backup_reaches_is_refused_with_what_is_reached(given, source, tmp_path):
+def test_a_moment_that_no_backup_reaches_is_refused_with_what_is_reached(given, source, target, tmp_path):
     shown = source.taken.consistent_as_of
     for until, told in ((shown - timedelta(hours=1), "this backup shows"), (shown + timedelta(hours=1), "reach")):
         with (
             pytest.raises(ConfigError, match=told),
-            restored_into_scratch(given, source, tmp_path / told, until=until),
+            restored_into(target, given, source, tmp_path / told, until=until),
         ):
             pass
 
 
-def test_a_missing_slice_is_a_gap_that_is_never_jumped(given, admin, tmp_path):
+def test_a_missing_slice_is_a_gap_that_is_never_jumped(given, admin, target, tmp_path):
     filled(admin)
     base = taken(given, "logical")
     first = taken(given, "oplog", None, base.as_parent())
@@ -308,25 +323,25 @@ def test_a_missing_slice_is_a_gap_that_is_never_jumped(given, admin, tmp_path):
     base.slices = (first, third)
     with (
         pytest.raises(ConfigError, match="a slice of the oplog is missing"),
-        restored_into_scratch(given, base, tmp_path, until=third.taken.consistent_as_of),
+        restored_into(target, given, base, tmp_path, until=third.taken.consistent_as_of),
     ):
         pass
-    with restored_into_scratch(given, base, tmp_path / "latest", latest=True) as (restored, client):
+    with restored_into(target, given, base, tmp_path / "latest", latest=True) as (restored, client):
         assert client.shop.orders.count_documents({"number": {"$gte": 1000}}) == 0
         assert restored.details["backups"] == [base.id, first.id]
 
 
-def test_a_slice_is_restored_by_the_dump_that_it_goes_on_from(given, admin, tmp_path):
+def test_a_slice_is_restored_by_the_dump_that_it_goes_on_from(given, admin, target, tmp_path):
     filled(admin)
     base = taken(given, "logical")
     admin.shop.orders.insert_one({"number": 1000})
     one = taken(given, "oplog", None, base.as_parent())
     assert failed(parse(one)) == []
     lost = replace(one, others={})
-    with pytest.raises(Garbled, match="is not there"), restored_into_scratch(given, lost, tmp_path / "lost"):
+    with pytest.raises(Garbled, match="is not there"), restored_into(target, given, lost, tmp_path / "lost"):
         pass
     one.others[base.id] = base
-    with restored_into_scratch(given, one, tmp_path) as (restored, client):
+    with restored_into(target, given, one, tmp_path) as (restored, client):
         assert client.shop.orders.count_documents({}) == 301
         assert failed(compare(given[0], one, restored)) == []
 
@@ -351,12 +366,11 @@ ORDERS = "dump/shop/orders.bson"
     ],
     ids=["cut", "one document left", "wrong length", "metadata cut"],
 )
-def test_a_damaged_dump_is_red_when_parsed_and_when_restored(given, source, tmp_path, part, change):
+def test_a_damaged_dump_is_red_when_parsed_and_when_restored(given, source, target, tmp_path, part, change):
     broken = damaged(source, part, change)
     assert failed(parse(broken)) == [part]
-    with pytest.raises(Garbled), restored_into_scratch(given, broken, tmp_path):
+    with pytest.raises(Garbled), restored_into(target, given, broken, tmp_path):
         pass
-    assert scratch_processes(tmp_path) == []
 
 
 def test_a_sound_dump_parses(source):
@@ -375,16 +389,16 @@ def test_a_scratch_server_that_dies_in_the_middle_is_told_and_leaves_nothing(giv
         made.client.shop.orders.count_documents({})
 
     monkeypatch.setattr(restoring, "load", dying)
+    monkeypatch.setattr(restoring, "_SCRATCH_SECONDS", 0.5)
     with pytest.raises((Unreachable, TransientError)), restored_into_scratch(given, source, tmp_path):
         pass
     assert scratch_processes(tmp_path) == []
 
 
-def test_a_comparison_with_a_server_that_is_gone_is_an_error_and_no_failure(given, source, tmp_path):
-    with restoring.restore(*given, source, order(tmp_path / "scratch")) as restored:
-        pass
-    gone = replace(restored, address=restored.address + "&serverSelectionTimeoutMS=300")
-    assert [one.outcome for one in compare(given[0], source, gone)] == [Outcome.ERRORED]
+def test_a_comparison_with_a_server_that_is_gone_is_an_error_and_no_failure(given, source, monkeypatch):
+    restored = Restored(address=f"mongodb://127.0.0.1:{free_ports(1)[0]}/", counts=source.taken.counts)
+    monkeypatch.setattr(verifying, "_SECONDS", 0.3)
+    assert [one.outcome for one in compare(given[0], source, restored)] == [Outcome.ERRORED]
 
 
 def cancelled_in_the_middle(given, source, folder):

@@ -23,6 +23,8 @@ from tasks.systems.mongodb.replay import Replay
 from tasks.systems.mongodb.scratch import scratch
 from tasks.systems.mongodb.spec import Spec
 
+_SECONDS, _SCRATCH_SECONDS = 20.0, 10.0
+
 
 @contextmanager
 def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterator[Restored]:
@@ -42,7 +44,8 @@ def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterato
     with ExitStack() as opened:
         with order.phase(Phase.PROVISION):
             uri = order.into or opened.enter_context(scratch(order.folder))
-        with blocking(uri, ca_bundle=access.ca_bundle) as client:
+        seconds = _SCRATCH_SECONDS if order.into is None else _SECONDS
+        with blocking(uri, seconds=seconds, ca_bundle=access.ca_bundle) as client:
             made = Made(client, order.only, with_users=order.into is None)
             _must_fit(made, chain)
             version = str(client.server_info()["version"])

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def scratch(folder: Path) -> Iterator[str]:
         return
     # It lets nobody make the first user but while it asks nobody for a password, and is empty.
     others = _other(command, data, port)
-    with _running(others, folder, port):
+    with _running(others, folder, port, signal.SIGTERM):
         _make_user(port, password)
     with _running([*others, "--auth"], folder, port):
         yield uri
@@ -81,9 +82,10 @@ def _other(command: Path, data: Path, port: int) -> list[str]:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
+def _running(command: list[str], folder: Path, port: int, stop: signal.Signals = signal.SIGKILL) -> Iterator[None]:
+    """Run the server; its data are of no use afterwards, so it need not tidy up."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "HOME": str(folder)}
-    with served(command, log=folder / "server.log", environment=environment, patience=20) as server:
+    with served(command, log=folder / "server.log", environment=environment, stop=stop) as server:
         try:
             server.wait_until(lambda: _answers(port), _START_SECONDS)
         except TransientError as error:

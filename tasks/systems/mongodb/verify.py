@@ -18,6 +18,8 @@ from tasks.systems.mongodb.layout import OPLOG, NotBson, collections_in, documen
 from tasks.systems.mongodb.newest import full_name, newest
 from tasks.systems.mongodb.spec import Aggregate, Check, CountCheck, NewestCheck, Spec
 
+_SECONDS = 20.0
+
 
 def parse(source: Source) -> Iterator[Assertion]:
     """Walk through every document, and read what every collection is made with. See `tasks.core.restore.Parse`."""
@@ -36,7 +38,7 @@ def parse(source: Source) -> Iterator[Assertion]:
 def compare(spec: Spec, source: Source, restored: Restored) -> Iterator[Assertion]:
     """Hold documents and indexes to what was restored and what the backup told, then the spec's own checks."""
     try:
-        with blocking(restored.address) as client:
+        with blocking(restored.address, seconds=_SECONDS) as client:
             yield from _collections(client, source, restored)
             for check in spec.verify:
                 yield _checked(client, spec, check, source, restored)
@@ -50,7 +52,7 @@ def spoil(spec: Spec, restored: Restored) -> str:  # noqa: ARG001 - the interfac
     if largest is None:
         return ""
     database, _, name = largest.partition(".")
-    with blocking(restored.address) as client:
+    with blocking(restored.address, seconds=_SECONDS) as client:
         client[database].drop_collection(name)
     return f"dropped the collection {largest}"
 
