@@ -187,7 +187,7 @@ class Restoring:
                 troubles.append(error)
                 continue
             if found:
-                return Chosen(system, spec, vault, found[-1], wish)
+                return Chosen(system, spec, vault, _best(found, spec, wish), wish)
         if troubles and not seen:
             raise troubles[0]
         raise ConfigError(_nothing_fits(system, wish, seen), hint="watchkeeper backups list shows what there is")
@@ -427,6 +427,15 @@ def _fits(manifest: Manifest, wish: Wish) -> bool:
         and wish.method in (None, manifest.method)
         and (wish.until is None or manifest.consistent_as_of <= wish.until)
     )
+
+
+def _best(found: Sequence[Manifest], spec: ProtectedSpec, wish: Wish) -> Manifest:
+    """Return the newest; where another moment than its own is asked for, the newest of what log goes on from."""
+    methods = spec.backup.methods() if spec.backup is not None else ()
+    if methods and (wish.latest or wish.until is not None or wish.position is not None):
+        first = [one for one in found if one.method == methods[0]]
+        return (first or found)[-1]
+    return found[-1]
 
 
 def _nothing_fits(system: str, wish: Wish, seen: Sequence[Manifest]) -> str:

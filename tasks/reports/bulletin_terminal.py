@@ -15,6 +15,7 @@ from tasks.reports.bulletin import Bulletin, Line, Part, Table
 from tasks.reports.terminal import MARK_WIDTH, STYLES, mark
 
 _MOST_LINES = 40
+_MOST_ROWS = 12
 
 
 def render(bulletin: Bulletin) -> RenderableType:
@@ -48,6 +49,8 @@ def _part(part: Part) -> Iterator[RenderableType]:
         yield lines
     if part.table is not None and part.table.rows:
         yield _table(part.table)
+        if len(part.table.rows) > _MOST_ROWS:
+            yield Text(f"… and {len(part.table.rows) - _MOST_ROWS:,} more rows; --json has them all", "bright_black")
 
 
 def _add(lines: Grid, line: Line) -> None:
@@ -65,7 +68,7 @@ def _table(shown: Table) -> Grid:
     grid = Grid(box=None, pad_edge=False, header_style="bright_black")
     for head in shown.heads:
         grid.add_column(wording.plain(head, 60), overflow="fold")
-    for row in shown.rows:
+    for row in shown.rows[:_MOST_ROWS]:
         style = STYLES[row.outcome] if row.outcome is not None and row.outcome.is_problem else ""
         grid.add_row(*(Text(wording.plain(cell, 300), style) for cell in row.cells))
     return grid

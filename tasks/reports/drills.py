@@ -116,12 +116,17 @@ def _judged(outcome: Outcome) -> Outcome | None:
 
 
 def _phases(drill: Drill) -> Table:
-    used = [phase for phase in Phase if any(one.phase == phase for system in drill.systems for one in system.phases)]
+    everything = {one.phase for system in drill.systems for one in system.phases} | {one.phase for one in drill.phases}
+    used = [phase for phase in Phase if phase in everything]
     rows = []
     for system in drill.systems:
         spent = {phase: sum(one.seconds for one in system.phases if one.phase == phase) for phase in used}
         cells = (system.system, *(told(spent[phase]) if spent[phase] else "" for phase in used), told(system.seconds))
         rows.append(Row(cells=cells, outcome=system.outcome))
+    if drill.phases:
+        spent = {phase: sum(one.seconds for one in drill.phases if one.phase == phase) for phase in used}
+        cells = ("once for all", *(told(spent[phase]) if spent[phase] else "" for phase in used))
+        rows.append(Row(cells=(*cells, told(sum(spent.values())))))
     return Table(heads=("system", *used, "in all"), rows=tuple(rows))
 
 
