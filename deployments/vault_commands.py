@@ -13,6 +13,7 @@ from deployments.console import Exit, fail, progress, say_json, told
 from deployments.options import example, json_option
 from deployments.vault_place import VaultPlace, vault_options
 
+_SHOWN = 100
 _COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 _SPANS = ("within", "within-hourly", "within-daily", "within-weekly", "within-monthly", "within-yearly")
 
@@ -25,12 +26,23 @@ def backups() -> None:
 @backups.command("list", epilog=example("watchkeeper backups list shop database --vault s3://shop-backups/vault"))
 @click.argument("platform", required=False, default="")
 @click.argument("system", required=False, default="")
+@click.option("--last", type=click.IntRange(1), help="Only so many of the newest; 100 by default, all with --json.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
 @vault_options
 @json_option
-def backups_list(platform: str, system: str, *, place: VaultPlace, as_json: bool) -> None:
+def backups_list(
+    platform: str, system: str, *, last: int | None, everything: bool, place: VaultPlace, as_json: bool
+) -> None:
     """List backups, newest first, by their names alone; nothing is read."""
     with told(as_json=as_json):
-        found = place.open().entries(platform or place.name, system)[::-1]
+        opened, older = place.open(), 0
+        platform = platform or place.name
+        if everything or (as_json and last is None):
+            found = opened.entries(platform, system)[::-1]
+        else:
+            folders = opened.folders(platform, system)[::-1]
+            found = opened.entries_of(folders[: last or _SHOWN])
+            older = max(0, len(folders) - (last or _SHOWN))
     if as_json:
         say_json([{**entry._asdict(), "folder": entry.folder, "time": entry.time.isoformat()} for entry in found])
         return
@@ -46,6 +58,8 @@ def backups_list(platform: str, system: str, *, place: VaultPlace, as_json: bool
             if note
         )
         click.echo(f"{entry.folder:<60} {entry.time:%Y-%m-%d %H:%M} {entry.stored_bytes:>15,} B  {notes}".rstrip())
+    if older:
+        click.echo(f"and {older:,} older ones: --all lists them")
     if not found:
         click.echo("there are no backups")
 

@@ -130,6 +130,12 @@ class Faulty:
         self._after(fault, "list")
         return found[:-1] if fault in (Fault.SHORT, Fault.LIE) else found
 
+    def folders(self, prefix: str = ""):
+        fault = self._next("folders")
+        found = self.inner.folders(prefix)
+        self._after(fault, "folders")
+        return found[:-1] if fault in (Fault.SHORT, Fault.LIE) else found
+
     def delete(self, key: str) -> None:
         fault = self._next("delete")
         if fault is not Fault.LIE:

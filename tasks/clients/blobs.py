@@ -76,6 +76,13 @@ class BlobStore(Protocol):
         """Return the keys that begin with a text, sorted."""
         ...
 
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """Return the first pieces of the keys below a prefix, which ends with a slash or is empty; sorted.
+
+        However much lies below each of them, it costs no more than their number.
+        """
+        ...
+
     def delete(self, key: str) -> None:
         """Remove a blob; one that is not there is fine."""
         ...
@@ -198,6 +205,15 @@ class FolderStore:
             paths = [path for path in start.rglob("*") if path.is_file() and not path.name.startswith(_TEMPORARY)]
         keys = (path.relative_to(self._root).as_posix() for path in paths)
         return sorted(key for key in keys if key.startswith(prefix))
+
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """Return the first pieces of the keys below a prefix; those of folders that hold nothing may be among them."""
+        with _folder_errors(f"list {prefix or 'all'}"):
+            try:
+                with os.scandir(self._path(prefix) if prefix else self._root) as entries:
+                    return sorted(entry.name for entry in entries if entry.is_dir())
+            except (FileNotFoundError, NotADirectoryError):
+                return []
 
     def delete(self, key: str) -> None:
         """Remove a blob, with the folders that are empty without it; one that is not there is fine."""
@@ -360,6 +376,11 @@ class MemoryStore:
     def list(self, prefix: str = "") -> list[str]:
         """Return the keys that begin with a text, sorted."""
         return sorted(key for key in self._blobs if key.startswith(prefix))
+
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """Return the first pieces of the keys below a prefix, sorted."""
+        below = (key.removeprefix(prefix) for key in self._blobs if key.startswith(prefix))
+        return sorted({key.partition("/")[0] for key in below if "/" in key})
 
     def delete(self, key: str) -> None:
         """Remove a blob; one that is not there is fine."""

@@ -107,6 +107,16 @@ class S3Store:
             keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         return sorted(key.removeprefix(self._prefix) for key in keys)
 
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """Return the first pieces of the keys below a prefix, sorted."""
+        start = self._prefix + prefix
+        with self._errors(f"list {prefix or 'all'}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=start, Delimiter="/"
+            )
+            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
+        return sorted(name.removeprefix(start).rstrip("/") for name in found)
+
     def delete(self, key: str) -> None:
         """Remove a blob; one that is not there is fine."""
         if self._lock is None:

@@ -44,6 +44,10 @@ class ReadOnly:
         """Yield a blob's bytes."""
         return self._inner.reading(key)
 
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """Return the first pieces of the keys below a prefix."""
+        return self._inner.folders(prefix)
+
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the size of each blob whose key begins with a text, sorted by key."""
         return self._inner.sizes(prefix)

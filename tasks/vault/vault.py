@@ -147,6 +147,30 @@ class Vault:
         listed = [entry for folder, files in found.items() if (entry := _entry(folder, files)) is not None]
         return sorted(listed, key=lambda entry: (entry.time, entry.folder))
 
+    def folders(self, platform: str = "", system: str = "") -> list[str]:
+        """Name all backups there are, complete or not, oldest first: quick, however much lies in each."""
+        store = self.store
+        platforms = [platform] if platform else store.folders()
+        systems = [(one, name) for one in platforms for name in ([system] if system else store.folders(f"{one}/"))]
+        found = [
+            (time, f"{one}/{name}/{backup}")
+            for one, name in systems
+            for backup in store.folders(f"{one}/{name}/")
+            if (time := parse_id(backup)) is not None
+        ]
+        return [folder for _, folder in sorted(found)]
+
+    def entries_of(self, folders: Iterable[str]) -> list[Entry]:
+        """Tell of these backups what `entries` tells of all, in the same order; one that is gone is left out."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            listed = list(pool.map(lambda folder: (folder, self.store.sizes(f"{folder}/")), folders))
+        return [
+            entry
+            for folder, sizes in listed
+            if sizes
+            and (entry := _entry(folder, {key.removeprefix(f"{folder}/"): size for key, size in sizes.items()}))
+        ]
+
     def manifests(self, platform: str = "", system: str = "") -> list[Manifest]:
         """Read the manifests of all complete backups, oldest first.
 

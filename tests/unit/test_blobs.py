@@ -57,6 +57,14 @@ def test_a_blob_is_put_once_where_it_must_be_absent(store):
     assert store.get("lease") == b"mine"
 
 
+def test_what_lies_below_a_prefix_is_named_by_its_first_pieces(store):
+    for key in ("a/b/c/d", "a/b/e", "a/f/g", "a/h", "ab/c"):
+        store.put(key, b"1")
+    assert store.folders() == ["a", "ab"]
+    assert store.folders("a/") == ["b", "f"]
+    assert store.folders("none/") == []
+
+
 def test_of_many_writers_at_once_exactly_one_wins(store):
     start = threading.Barrier(8)
 

@@ -121,7 +121,10 @@ def test_ten_thousand_backups_are_listed_from_names_alone():
     for n in range(10_000):
         begun = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n)
         store.put(f"shop/database/{begun:%Y%m%dT%H%M%SZ}-{n:08x}/manifest.json", b"not read")
-    entries = vault_on(store).entries()
+    vault = vault_on(store)
+    entries = vault.entries()
+    assert vault.folders() == [entry.folder for entry in entries]
+    assert vault.entries_of(vault.folders()[-3:]) == entries[-3:]
     assert len(entries) == 10_000
     assert entries[0].time < entries[-1].time
 
@@ -191,3 +194,16 @@ def test_a_vault_is_named_by_its_platforms_spec(tmp_path, vault):
     unknown = call("backups", "list", "--platform", spec, "--vault", "fare", "--json")
     assert json.loads(unknown.stdout)["error"] == "shop has no vault 'fare' (there are near, far)"
     assert "no vault is named" in call("backups", "list", "--json").stdout
+
+
+def test_of_many_backups_the_newest_are_listed_and_it_is_said_how_many_are_older(tmp_path, vault):
+    for n in range(5):
+        vault.store.put(f"shop/database/2026010{n + 1}T000000Z-0000000{n}/manifest.json", b"not read")
+    vault.store.put("shop/database/wal/0001.json", b"no backup")
+    place = ("--vault", tmp_path / "vault")
+    lines = call("backups", "list", *place, "--last", "2").stdout.splitlines()
+    assert [line.split()[0][-8:] for line in lines[:2]] == ["00000004", "00000003"]
+    assert lines[2] == "and 3 older ones: --all lists them"
+    assert len(call("backups", "list", *place, "--all").stdout.splitlines()) == 5
+    assert len(json.loads(call("backups", "list", *place, "--json").stdout)) == 5
+    assert len(json.loads(call("backups", "list", "shop", "database", *place, "--json", "--last", "2").stdout)) == 2
