@@ -504,3 +504,25 @@ def with_hash(manifest, name, plain_hash):
         part.model_copy(update={"plain_hash": plain_hash}) if part.name == name else part for part in manifest.parts
     ]
     return manifest.model_copy(update={"parts": tuple(parts)})
+
+
+def test_after_the_recipients_changed_each_backup_is_read_with_the_key_that_it_was_made_for():
+    store, other = MemoryStore(), new_key()
+    before = take(vault_on(store))
+    after = take(vault_on(store, recipients=[other.recipient]), parents=(before.id,))
+    vault = vault_on(store)
+    assert contents(vault, before) == contents(vault, after, Identity(other.identity)) == PARTS
+    with pytest.raises(ConfigError, match="other keys"):
+        contents(vault, before, Identity(other.identity))
+    assert [manifest.recipients for manifest in vault.manifests()] in (
+        [before.recipients, after.recipients],
+        [after.recipients, before.recipients],
+    )
+
+
+def test_a_part_without_a_recipient_is_refused_where_somebody_took_them_away():
+    store = MemoryStore()
+    take(vault_on(store))
+    with pytest.raises(ConfigError, match="no recipients"):
+        take(vault_on(store, recipients=[]))
+    assert len(vault_on(store).entries()) == 1
