@@ -94,6 +94,7 @@ def test_a_drill_in_a_cluster_of_its_own_sees_every_damaged_copy_and_leaves_noth
 @pytest.mark.usefixtures("shop")
 def test_a_lost_region_is_rehearsed_and_red_until_the_other_one_stands_by(made):
     take()
+    stand_by(made, 0)
     told = drill(scenario=Scenario.LOST_REGION)
     assert told.verdict is Verdict.FAILED
     failed = [one.name for one in told.assertions if one.outcome is Outcome.FAILED]

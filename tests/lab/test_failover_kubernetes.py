@@ -9,7 +9,7 @@ from tasks.systems.kubernetes import failover
 from tests.lab import clusters
 from tests.lab.clusters import access, until
 
-SERVICE = "stylesync-api-service"
+SERVICE, STANDBY = "stylesync-api-service", "stylesync-api-us-west-2"
 LABELS = {"region": "us-west-2"}
 BEFORE = {"app": "stylesync-api"}
 
@@ -21,12 +21,9 @@ def made(tmp_path):
 
 
 def stand_by(made, replicas=2):
-    """Start the other region's pods, which the service's selector takes in only with their region."""
-    api = made.get("deployments", "stylesync-api", "default")
-    labels = BEFORE | LABELS
-    template = {**api["spec"]["template"], "metadata": {"labels": labels}}
-    spec = {**api["spec"], "replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
-    made.add("deployments", "standby", "default", spec=spec)
+    """Let so many pods of the other region run, which the service's selector takes in as well as the first's."""
+    standby = made.get("deployments", STANDBY, "default")
+    made.cluster.store.put(known("deployments"), {**standby, "spec": {**standby["spec"], "replicas": replicas}})
     until(lambda: len(endpoints(made)) == 3 + replicas)
 
 
@@ -60,6 +57,7 @@ def test_a_rehearsal_shows_that_the_move_would_be_taken_and_writes_nothing(made)
 
 
 def test_a_rehearsal_is_red_where_no_pod_of_the_other_region_is_ready(made):
+    stand_by(made, 0)
     told = failover.rehearse(spec(made), access(), SERVICE, LABELS)
     assert outcomes(told) == [Outcome.FAILED, Outcome.PASSED, Outcome.PASSED, Outcome.PASSED]
     assert told[0].name == "pods of app=stylesync-api,region=us-west-2 are ready"
@@ -78,6 +76,7 @@ def test_a_switch_moves_the_endpoints_and_the_way_back_restores_the_very_selecto
 
 
 def test_a_switch_to_a_region_where_nobody_is_ready_is_refused(made):
+    stand_by(made, 0)
     with failover.opened(spec(made), access()) as moving:
         move = moving.plan(SERVICE, LABELS)
         with pytest.raises(ConfigError, match="no pod that is ready"):

@@ -26,6 +26,8 @@ class Workload:
 
     Attributes:
         name: Its name, and the value of its pods' label `app` unless `app` says otherwise.
+        app: The value of that label where it stands by for another workload: then it has no service of its own.
+        region: The value of the label `region`, where it has one.
         replicas: How many.
         port: What its container listens on; 0 for none.
         image: The container's image.
@@ -45,6 +47,13 @@ class Workload:
     ceiling: int = 0
     service: str = ""
     tier: str = "backend"
+    app: str = ""
+    region: str = ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its pods by which it is told from others."""
+        return {"app": self.app or self.name} | ({"region": self.region} if self.region else {})
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,15 @@ SEEDS = {
                 tier="api",
             ),
             Workload("redis", 1, 6379, "redis:7-alpine", stateful=True, service="redis-service", tier="cache"),
+            Workload(
+                "stylesync-api-us-west-2",
+                2,
+                image="stylesync/api:v1.0.0",
+                container="api",
+                tier="api",
+                app="stylesync-api",
+                region="us-west-2",
+            ),
         ),
         configmaps={
             "stylesync-config": {
@@ -202,13 +220,13 @@ def _template(workload: Workload) -> Object:
     if workload.port:
         container["ports"] = [{"containerPort": workload.port, "protocol": "TCP"}]
         container["readinessProbe"] = {"httpGet": {"path": "/ready", "port": workload.port}, "periodSeconds": 10}
-    labels = {"app": workload.name, "tier": workload.tier}
+    labels = workload.labels | {"tier": workload.tier}
     return {"metadata": {"labels": labels}, "spec": {"containers": [container], "restartPolicy": "Always"}}
 
 
 def _objects(workload: Workload) -> list[tuple[str, Object]]:
-    name, labels = workload.name, {"app": workload.name, "tier": workload.tier}
-    selector = {"matchLabels": {"app": name}}
+    name, labels = workload.name, workload.labels | {"tier": workload.tier}
+    selector = {"matchLabels": workload.labels}
     spec: dict[str, Any] = {"replicas": workload.replicas, "selector": selector, "template": _template(workload)}
     if workload.stateful:
         spec |= {"serviceName": workload.service or name, "updateStrategy": {"type": "RollingUpdate"}}
@@ -218,7 +236,7 @@ def _objects(workload: Workload) -> list[tuple[str, Object]]:
         spec |= {"progressDeadlineSeconds": 600, "revisionHistoryLimit": 10}
     plural = "statefulsets" if workload.stateful else "deployments"
     objects: list[tuple[str, Object]] = [(plural, {"metadata": {"name": name, "labels": labels}, "spec": spec})]
-    if workload.port:
+    if workload.port and not workload.app:
         ports = [{"name": "main", "port": workload.port, "targetPort": workload.port, "protocol": "TCP"}]
         service = {"selector": {"app": name}, "ports": ports, "type": "ClusterIP"}
         objects.append(
