@@ -13,12 +13,15 @@ from, what is pinned, locked or being read, or anything of a group whose last ba
 from __future__ import annotations
 
 import calendar
+import gc
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain
+from functools import partial
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
@@ -173,6 +176,10 @@ class Decision(NamedTuple):
     reasons: tuple[str, ...]
 
 
+_decision: Callable[[tuple[str, tuple[str, ...]]], Decision] = partial(tuple.__new__, Decision)
+"""Makes a decision of a pair in a third of the time; there may be a million."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is kept and what is removed, newest first within each group.
@@ -191,6 +198,19 @@ class Plan:
 _Reason = tuple[Copy, str]
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold the garbage collector off: a million decisions are no garbage, and it would look at them time and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_uncollected()
 def plan(
     copies: Iterable[Copy],
     policy: Policy,
@@ -235,12 +255,12 @@ def plan(
     remove: list[Decision] = []
     beyond: dict[str, float] = {}
     for group, found in groups.items():
-        kept = [Decision(copy.id, tuple(reasons[copy.id])) for copy in found if copy.id in reasons]
-        gone = len(found) - len(kept)
-        keep += kept
-        remove += [Decision(copy.id, _UNWANTED) for copy in found if copy.id not in reasons]
-        if gone > max(1, cap * len(found)):
-            beyond[group] = gone / len(found)
+        ids = [copy.id for copy in found]
+        keep += [Decision(name, tuple(reasons[name])) for name in ids if name in reasons]
+        gone = [name for name in ids if name not in reasons]
+        remove += map(_decision, zip(gone, repeat(_UNWANTED)))
+        if len(gone) > max(1, cap * len(found)):
+            beyond[group] = len(gone) / len(found)
     return Plan(tuple(keep), tuple(remove), beyond)
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import psycopg
+import pymongo
+
+from deployments.lab.servers import seaweedfs
 
 GIGABYTE = 1_000_000_000
 _SEED = "SELECT setseed(0.4711)"
@@ -70,7 +78,7 @@ SELECT i, 'picture-' || i || '.jpg', 'image/jpeg',
 FROM generate_series(1::bigint, {rows}) i
 JOIN noise one ON one.n = (i * 7919) % 2048 JOIN noise two ON two.n = (i * 6101 + 13) % 2048
 """
-_SHARES = ((_CUSTOMERS, 0.05, 175), (_REVIEWS, 0.4, 860), (_EVENTS, 0.35, 640), (_PICTURES, 0.2, 24_500))
+_SHARES = ((_CUSTOMERS, 0.05, 155), (_REVIEWS, 0.4, 860), (_EVENTS, 0.35, 550), (_PICTURES, 0.2, 24_500))
 """Each table with its share of the whole, and about how many bytes a row of it takes."""
 _KEYS = """
 ALTER TABLE customers ADD PRIMARY KEY (id);
@@ -78,6 +86,18 @@ ALTER TABLE reviews ADD PRIMARY KEY (id);
 ALTER TABLE events ADD PRIMARY KEY (id);
 ALTER TABLE pictures ADD PRIMARY KEY (id);
 """
+
+
+def create(address: str, name: str) -> str:
+    """Make an empty database, and return its address.
+
+    Args:
+        address: Of any database, as the administrator.
+        name: What it is to be called.
+    """
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{address.rpartition('/')[0]}/{name}"
 
 
 def fill(address: str, gigabytes: float) -> int:
@@ -96,9 +116,49 @@ def fill(address: str, gigabytes: float) -> int:
             rows = int(gigabytes * GIGABYTE * share / row)
             connection.execute(statement.format(rows=rows))
         connection.execute(_KEYS)
+        connection.execute("DROP TABLE word, prose, noise")
         # So that the first reader does not have to write what the later ones find.
         connection.execute("VACUUM (FREEZE, ANALYZE)")
         connection.execute("CHECKPOINT")
+    with psycopg.connect(address) as connection:
         row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def fill_mongodb(address: str, database: str, count: int) -> None:
+    """Write so many orders of about a kilobyte, and half as many events."""
+    dice = random.Random(4711)  # noqa: S311 - spread, not secrecy
+    words = ["".join(dice.choices("aeioustrnlmd", k=dice.randint(2, 10))) for _ in range(4000)]
+    client: pymongo.MongoClient[dict[str, Any]]
+    with pymongo.MongoClient(address) as client:
+        for name, number in (("orders", count), ("events", count // 2)):
+            for start in range(0, number, 2000):
+                documents = [_document(at, dice, words) for at in range(start, min(start + 2000, number))]
+                client[database][name].insert_many(documents)
+
+
+def fill_bucket(address: str, bucket: str, count: int) -> None:
+    """Make a bucket of so many objects of one to eight kilobytes."""
+    dice = random.Random(4711)  # noqa: S311 - spread, not secrecy
+    client = seaweedfs.client(address)
+    client.create_bucket(Bucket=bucket)
+    bodies = {f"uploads/{n % 100:02}/{n:06}.bin": dice.randbytes(dice.randint(1000, 8000)) for n in range(count)}
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda item: client.put_object(Bucket=bucket, Key=item[0], Body=item[1]), bodies.items()):
+            pass
+    client.close()
+
+
+def _document(number: int, dice: random.Random, words: list[str]) -> dict[str, Any]:
+    return {
+        "_id": number,
+        "at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number),
+        "customer": {"id": dice.randint(1, 100_000), "email": f"c{number}@{dice.choice(words)}.example"},
+        "lines": [
+            {"sku": dice.getrandbits(40), "title": " ".join(dice.choices(words, k=4)), "price": dice.random() * 100}
+            for _ in range(dice.randint(1, 8))
+        ],
+        "note": " ".join(dice.choices(words, k=dice.randint(5, 60))),
+        "token": dice.randbytes(48),
+    }
