@@ -123,6 +123,7 @@ def _bucket(store: Server) -> dict[str, Figure]:
         "endpoint": f"http://{parts.hostname}:{parts.port}",
         "access_key": {"env": "ACCESS"},
         "secret_key": {"env": "SECRET"},
+        "backup": {"to": ["vault"]},
     }
     secrets = {"ACCESS": str(parts.username), "SECRET": str(parts.password)}
     times: _Times = {"ours": [], "rclone": []}
