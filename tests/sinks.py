@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ def follow(text: str, sink: MemorySink, folder: Path, environment: Mapping[str, 
         path = folder / "parts" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        text = text.replace(f"{{read:{name}}}", f"cat {path}")
+        text = text.replace(f"{{read:{name}}}", f"cat {shlex.quote(str(path))}")
     commands = "\n".join(line.removeprefix("    ") for line in text.splitlines() if line.startswith("    "))
     assert "{read:" not in commands
     ran = subprocess.run(  # noqa: S603 - the commands that are tried

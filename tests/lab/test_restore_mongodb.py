@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ import pytest
 from deployments.lab.servers import free_ports, running, secantus
 from tasks.clients.secrets import SecretResolver
 from tasks.core.backup import Order as BackupOrder
+from tasks.core.backup import Taken
 from tasks.core.errors import ConfigError, Garbled, NotOffered, TransientError, Unreachable
 from tasks.core.restore import Restored
 from tasks.core.results import Outcome
@@ -21,11 +23,12 @@ from tasks.core.system import Access
 from tasks.systems.mongodb import dump as dumping
 from tasks.systems.mongodb import restore as restoring
 from tasks.systems.mongodb import verify as verifying
-from tasks.systems.mongodb.backup import backup
+from tasks.systems.mongodb.backup import backup, recovery
+from tasks.systems.mongodb.layout import RAW
 from tasks.systems.mongodb.oplog import read_position
 from tasks.systems.mongodb.spec import Spec
 from tasks.systems.mongodb.verify import compare, parse, spoil
-from tests.sinks import MemorySink
+from tests.sinks import MemorySink, follow
 from tests.sources import MemorySource, order
 
 VALIDATOR = {"$jsonSchema": {"bsonType": "object", "required": ["number"]}}
@@ -117,7 +120,8 @@ def content(client, database="shop"):
     found = {}
     for told in client[database].list_collections():
         name = told["name"]
-        documents = sorted(bson.encode(document) for document in client[database][name].find())
+        raw = client[database].get_collection(name, codec_options=RAW)
+        documents = sorted(document.raw for document in raw.find())
         indexes = {} if told["type"] == "view" else client[database][name].index_information()
         found[name] = (told["type"], told["options"], documents, indexes)
     return found
@@ -174,6 +178,18 @@ def test_everything_is_there_again_in_scratch_and_gone_afterwards(given, source,
         with pytest.raises(pymongo.errors.OperationFailure), pymongo.MongoClient(stranger) as nobody:
             nobody.shop.orders.find_one()
     assert scratch_processes(tmp_path) == []
+
+
+def test_the_grant_suffices_for_dumps_and_slices(given, source, admin, server):
+    admin.admin.command("createUser", "backup", pwd="b4ckup", roles=["backup"])
+    uri = f"mongodb://backup:b4ckup@127.0.0.1:{server.port}/?authSource=admin&directConnection=true"
+    spec = Spec(kind="mongodb", uri={"env": "URI"}, backup_uri={"env": "BACKUP_URI"})
+    access = replace(given[1], resolver=SecretResolver({"URI": server.address, "BACKUP_URI": uri}))
+    base = taken((spec, access), "logical")
+    assert base.taken.counts == source.taken.counts
+    one = taken((spec, access), "oplog", None, base.as_parent())
+    assert one.taken.parents == (base.id,)
+    assert failed(parse(one)) == []
 
 
 def test_a_copy_that_was_spoilt_is_seen(given, source, tmp_path):
@@ -300,6 +316,32 @@ def test_a_dump_without_a_transaction_is_led_to_its_one_moment(given, admin, tar
         assert content(client) == content(admin)
         assert restored.counts["shop.orders"] == 291
         assert failed(compare(given[0], source, restored)) == []
+
+
+def recovered_by_hand(source, target, folder):
+    """Follow RECOVERY.md word for word, in an empty folder."""
+    text = recovery(Taken.model_validate_json(source.taken.model_dump_json()), list(source.sink.parts))
+    program = folder / "bin" / "mongorestore"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.mongorestore "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    root = str(Path(__file__).parents[2])
+    environment = {"PATH": f"{program.parent}:{os.environ['PATH']}", "URI": target.address, "PYTHONPATH": root}
+    follow(text, source.sink, folder, environment)
+
+
+def test_the_commands_of_the_backup_itself_lead_to_the_same(given, admin, target, tmp_path, monkeypatch):
+    filled(admin)
+    monkeypatch.setattr(dumping, "_SMALL", -1)
+    base = taken(given, "logical")
+    admin.shop.orders.insert_one({"number": 1000})
+    admin.shop.orders.delete_one({"number": 1})
+    one = taken(given, "oplog", None, base.as_parent())
+    recovered_by_hand(base, target, tmp_path / "base")
+    with pymongo.MongoClient(target.address) as client:
+        assert client.shop.orders.count_documents({}) == 300
+        recovered_by_hand(one, target, tmp_path / "slice")
+        assert content(client) == content(admin)
 
 
 def test_a_moment_that_no_backup_reaches_is_refused_with_what_is_reached(given, source, target, tmp_path):

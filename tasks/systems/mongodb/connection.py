@@ -131,6 +131,7 @@ def blocking(uri: str, *, seconds: float = 20, ca_bundle: Path | None = None) ->
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
             retryReads=False,
+            datetime_conversion="DATETIME_AUTO",
             **_trust(uri, ca_bundle),
         )
     except (errors.PyMongoError, ValueError, TypeError):

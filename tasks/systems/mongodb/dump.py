@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal
 
-import bson
 from bson import Timestamp
 from pymongo import ReadPreference, errors
 from pymongo.client_session import ClientSession
@@ -31,6 +30,7 @@ from tasks.systems.mongodb.layout import (
     metadata_of,
     metadata_text,
     path_of,
+    raw,
 )
 from tasks.systems.mongodb.oplog import changes, must_hold, newest, read_slice, safe_start
 
@@ -175,7 +175,7 @@ def _write_oplog(client: Blocking, copy: Dump) -> None:
     with copy.sink.part(OPLOG) as writer:
         for batch, _ in read_slice(client, copy.start, end):
             writer.write(batch)
-            for name, count in changes(bson.decode(entry) for entry in documents([batch])).items():
+            for name, count in changes(map(raw, documents([batch]))).items():
                 copy.changed[name] = copy.changed.get(name, 0) + count
     copy.moment = copy.start = end
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
-from bson import json_util
+from bson import CodecOptions, DatetimeConversion, json_util
+from bson.raw_bson import RawBSONDocument
 
 from tasks.core.errors import Garbled
 
@@ -15,6 +16,11 @@ FOLDER = "dump"
 OPLOG = f"{FOLDER}/oplog.bson"
 BUCKETS = "system.buckets."
 
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,  # Python has no date for some
+    unicode_decode_error_handler="replace",
+)
 _METADATA, _BSON = ".metadata.json", ".bson"
 _LENGTH = struct.Struct("<i")
 _SMALLEST, _LARGEST = 5, 48 << 20  # the empty document; what a server takes in one message
@@ -119,6 +125,11 @@ def documents(chunks: Iterable[bytes]) -> Iterator[bytes]:
         held = held[position:]
     if held:
         raise NotBson("it ends in the middle of a document")
+
+
+def raw(document: bytes) -> RawBSONDocument:
+    """Return a document that is read as far as it is looked at, and written just as it was."""
+    return RawBSONDocument(document, RAW)
 
 
 def _escaped(name: str) -> str:

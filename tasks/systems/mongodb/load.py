@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from bson.raw_bson import RawBSONDocument
 from pymongo import errors
 from pymongo.collection import Collection
 
 from tasks.core.errors import Garbled
 from tasks.core.restore import Order, Source
-from tasks.systems.mongodb.layout import BUCKETS, collections_in, documents, is_metadata, read_metadata
+from tasks.systems.mongodb.layout import BUCKETS, collections_in, documents, is_metadata, raw, read_metadata
 from tasks.systems.mongodb.made import Made
 
 _AT_ONCE, _BYTES_AT_ONCE = 1000, 4 << 20
@@ -127,7 +126,7 @@ def _insert(collection: Collection[dict[str, Any]], chunks: Iterator[bytes]) -> 
     count = size = 0
     held: list[Any] = []
     for document in documents(chunks):
-        held.append(RawBSONDocument(document))
+        held.append(raw(document))
         size += len(document)
         if len(held) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
             collection.insert_many(held, bypass_document_validation=True)
@@ -141,7 +140,7 @@ def _users(made: Made, collection: Collection[dict[str, Any]], chunks: Iterator[
     """Put users or roles back where a server lets us; our own stays as it is."""
     try:
         for document in documents(chunks):
-            collection.replace_one({"_id": RawBSONDocument(document)["_id"]}, RawBSONDocument(document), upsert=True)
+            collection.replace_one({"_id": raw(document)["_id"]}, raw(document), upsert=True)
     except errors.OperationFailure:
         made.warn("users and roles were not restored: mongorestore does it, see RECOVERY.md")
         for _ in chunks:

@@ -9,13 +9,12 @@ from typing import Any
 
 import bson
 from bson import CodecOptions, DatetimeConversion, Timestamp
-from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne
 
 from tasks.systems.mongodb.chain import Limit, moment
 from tasks.systems.mongodb.commands import carry_out
 from tasks.systems.mongodb.diffs import is_replacement, patched
-from tasks.systems.mongodb.layout import documents
+from tasks.systems.mongodb.layout import RAW, documents, raw
 from tasks.systems.mongodb.made import Made
 
 _AT_ONCE = 1000
@@ -51,7 +50,7 @@ class Replay:
             PyMongoError: As the server says.
         """
         for document in documents(chunks):
-            entry: Any = RawBSONDocument(document)
+            entry: Any = raw(document)
             if not limit.allows(entry):
                 self.flush()
                 return False
@@ -114,7 +113,7 @@ class Replay:
     def _write(self, space: str, operations: list[_Operation]) -> None:
         """Work out what becomes of each document, then write them all at once."""
         database, _, name = space.partition(".")
-        collection = self.made.client[database].get_collection(name, codec_options=_RAW)
+        collection = self.made.client[database].get_collection(name, codec_options=RAW)
         ids = {_key(identity): identity for identity in map(_identity, operations)}
         before: dict[bytes, Any] = {
             _key(found["_id"]): found for found in collection.find({"_id": {"$in": list(ids.values())}})
@@ -135,9 +134,6 @@ class Replay:
         count = self.made.counts.get(space, 0)
         there = sum(one is not None for one in now.values()) - len(before)
         self.made.counts[space] = count + there
-
-
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
 def _after(document: Any, operation: _Operation) -> Any:
