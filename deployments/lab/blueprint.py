@@ -252,12 +252,13 @@ def _rabbitmq(plan: Blueprint, target: str, system: Any) -> None:
 
 
 def _files(plan: Blueprint, target: str, system: Any) -> None:
-    """Make a folder with what its paths name: a file where a path ends in a suffix, else a folder with some."""
+    """Make a folder with what its paths name: a file where it has a dot in its name, else a folder with some."""
     folder = _folder(plan, target)
     plan.fill(system.root, str(folder))
     for path in system.paths:
-        place = folder / path
-        names = (place,) if place.suffix else tuple(place / f"{number:03}.txt" for number in range(_FILES))
+        place = folder / path.replace("*", "")
+        is_file = "." in Path(path).name
+        names = (place,) if is_file else tuple(place / f"{number:03}.txt" for number in range(_FILES))
         for name in names:
             name.parent.mkdir(parents=True, exist_ok=True)
             name.write_text(f"{target} {name.relative_to(folder)}\n" * _FILES, encoding="utf-8")

@@ -1,23 +1,25 @@
-"""Many objects of a bucket read quickly: GETs on a pool of connections, signed by botocore.
+"""Many objects of a bucket read quickly: signed GETs on a pool of connections.
 
 A call of boto3 takes 1.8 ms of processor time, most of it in its machinery of models and events; one made here takes a
-third of that, and a small object takes no longer than its call. Credentials, certificates, proxies and exceptions are
-botocore's own, so `tasks.clients.s3.translated` explains them.
+third of that, and a small object takes no longer than its call. Credentials, connections, certificates, proxies and
+exceptions are botocore's own, so `tasks.clients.s3.translated` explains them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from botocore import exceptions
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
@@ -26,6 +28,7 @@ from tasks.clients.s3 import S3Client, read_answer
 _OK = (200, 206)
 _META = "x-amz-meta-"
 _KEPT = ("Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language", "Cache-Control", "Expires")
+_NOTHING = hashlib.sha256(b"").hexdigest()
 _LONGEST_REFUSAL = 1 << 16
 _EPOCH_OF_NOBODY = "Thu, 01 Jan 1970 00:00:00 GMT"
 
@@ -67,12 +70,14 @@ class Objects:
     def __init__(
         self, client: S3Client, bucket: str, connections: int, timeout: float, ca_bundle: Path | None = None
     ) -> None:
-        self._base = f"{client.meta.endpoint_url.rstrip('/')}/{bucket}/"
+        parts = urlsplit(client.meta.endpoint_url)
+        self._origin, self._host = f"{parts.scheme}://{parts.netloc}", parts.netloc
+        self._path = f"{parts.path.rstrip('/')}/{bucket}/"
         self._region = client.meta.region_name
         self._credentials = client._request_signer._credentials  # noqa: SLF001 - boto3 lends them no other way
         self._session = URLLib3Session(
             verify=str(ca_bundle) if ca_bundle else True,
-            proxies=get_environ_proxies(self._base),
+            proxies=get_environ_proxies(self._origin),
             timeout=(timeout, timeout),
             max_pool_connections=connections,
         )
@@ -98,11 +103,11 @@ class Objects:
         Raises:
             botocore.exceptions: As `tasks.clients.s3.Failure` has them.
         """
-        url = self._base + quote(key, safe="/~") + (f"?versionId={quote(version, safe='')}" if version else "")
-        request = AWSRequest("GET", url, headers=_conditions(span, tag), stream_output=True)
-        if self._credentials is not None:
-            S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
-        response = self._session.send(request.prepare())
+        path = f"{self._path}{quote(key, safe='/~')}"
+        query = f"versionId={quote(version, safe='')}" if version else ""
+        headers = _conditions(span, tag) | self._signature(path, query)
+        url = f"{self._origin}{path}?{query}" if query else f"{self._origin}{path}"
+        response = self._session.send(AWSPreparedRequest("GET", url, headers, None, stream_output=True))
         try:
             if response.status_code not in _OK:
                 raise _refusal(response.status_code, read_answer(response, _LONGEST_REFUSAL))
@@ -112,7 +117,7 @@ class Objects:
             length = int(found.get("Content-Length", size))
             body = None if is_too_large else read_answer(response, length)
             if body is not None and len(body) != length:
-                raise exceptions.ConnectionClosedError(endpoint_url=self._base)
+                raise exceptions.ConnectionClosedError(endpoint_url=self._origin)
         finally:
             if response.raw.closed or response.raw.isclosed():
                 response.raw.release_conn()
@@ -128,9 +133,35 @@ class Objects:
             tags=int(found.get("x-amz-tagging-count", 0)),
         )
 
+    def _signature(self, path: str, query: str) -> dict[str, str]:
+        """Return the headers that sign a GET of an escaped path, by version 4 of AWS's signatures."""
+        if self._credentials is None:
+            return {}
+        lent, now = self._credentials.get_frozen_credentials(), datetime.now(UTC)
+        signed = {"host": self._host, "x-amz-content-sha256": _NOTHING, "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}"}
+        if lent.token:
+            signed["x-amz-security-token"] = lent.token
+        lines, names = "".join(f"{name}:{value}\n" for name, value in signed.items()), ";".join(signed)
+        request = f"GET\n{path}\n{query}\n{lines}\n{names}\n{_NOTHING}"
+        scope = f"{now:%Y%m%d}/{self._region}/s3/aws4_request"
+        text = f"AWS4-HMAC-SHA256\n{signed['x-amz-date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        signature = hmac.new(_signing_key(lent.secret_key, scope), text.encode(), "sha256").hexdigest()
+        credential = f"Credential={lent.access_key}/{scope}"
+        signed["Authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
+        return signed
+
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+
+@lru_cache(maxsize=8)
+def _signing_key(secret: str, scope: str) -> bytes:
+    """Return the key that signs all of a day's requests to a region."""
+    key = f"AWS4{secret}".encode()
+    for piece in scope.split("/"):
+        key = hmac.new(key, piece.encode(), "sha256").digest()
+    return key
 
 
 def _conditions(span: tuple[int, int] | None, tag: str | None) -> dict[str, str]:

@@ -170,6 +170,17 @@ def test_single_files_and_folders_of_a_root_are_enough_and_a_missing_one_is_told
     assert taken.details["paths"] == ["config/app.yaml", "empty", "config"]
 
 
+def test_paths_may_have_stars_that_stay_within_a_folder(tree):
+    (tree / ".env").write_text("A=1")
+    (tree / ".env.local").write_text("A=2")
+    (tree / "config" / ".env.deep").write_text("A=3")
+    paths = [".env*", ".env", "conf*/*.yaml", "conf*/ke*", "*/gone.txt"]
+    taken, sink = taken_from(tree, paths=paths)
+    assert list(verifying.paths(MemorySource(taken, sink))) == [".env", ".env.local", "config/app.yaml"]
+    assert taken.counts["folders"] == 1
+    assert taken.warnings == ("paths that are not there: */gone.txt",)
+
+
 def test_an_empty_folder_is_a_backup_that_says_so(tmp_path):
     (tmp_path / "live").mkdir()
     taken, sink = taken_from(tmp_path / "live")

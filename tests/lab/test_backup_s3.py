@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 import pyrage
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from deployments.lab.servers import free_ports, seaweedfs
 from tasks.clients import s3
@@ -658,6 +661,23 @@ def test_everything_comes_back_by_hand_with_age_zstd_tar_and_a_client_of_s3(clie
     bodies = {key: body for key, (body, _, _) in content(client, bucket).items()}
     assert {key: body for key, (body, _, _) in content(client, target).items()} == bodies
     assert odd == {key for key in bodies if not key.startswith("up/")}
+
+
+@pytest.mark.parametrize("token", [None, "session-token"])
+@pytest.mark.parametrize("path", ["/bucket/a%20b/%C3%BC~", "/bucket/a?versionId=x%2Fy"])
+def test_a_signature_is_the_one_that_botocore_makes(path, token):
+    store = s3.connect("https://store.example:9000", "eu-west-1", "key", "secret", 1)
+    objects = copying.Objects(store, "bucket", 1, 1)
+    objects._credentials = Credentials("key", "secret", token)
+    ours = objects._signature(*(path.split("?") if "?" in path else (path, "")))
+    theirs = AWSRequest("GET", f"https://store.example:9000{path}", headers={"x-amz-date": ours["x-amz-date"]})
+    theirs.context["timestamp"] = ours["x-amz-date"]
+    signer = S3SigV4Auth(objects._credentials.get_frozen_credentials(), "s3", "eu-west-1")
+    signer._modify_request_before_signing(theirs)
+    text = signer.string_to_sign(theirs, signer.canonical_request(theirs))
+    objects.close()
+    store.close()
+    assert ours["Authorization"].endswith(f"Signature={signer.signature(text, theirs)}")
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ class Spec(ProtectedSpec):
     kind: Literal["files"]
     root: Address = Field(description="The folder that all paths are below.")
     paths: tuple[Annotated[str, AfterValidator(_below)], ...] = Field(
-        (".",), min_length=1, description="Files and folders below `root`; all of it by default."
+        (".",),
+        min_length=1,
+        description="Files and folders below `root`, also with stars: `.env*`, `k8s/*.yaml`; all of it by default.",
     )
     exclude: tuple[str, ...] = Field(
         (),

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from glob import has_magic
 from pathlib import PurePosixPath
 
 from tasks.core.errors import Denied, Unreachable
@@ -72,7 +73,8 @@ class Walk:
         with ExitStack() as stack:
             root = self._open_root()
             stack.callback(os.close, root)
-            for path in _without_those_below_others(self.paths):
+            paths = [one for path in self.paths for one in self._expanded(root, path)]
+            for path in _without_those_below_others(paths):
                 yield from self._from(root, path, globs)
 
     def _open_root(self) -> int:
@@ -82,6 +84,19 @@ class Walk:
             raise Denied("this user may not enter the folder", hint="see its owner and its mode") from None
         except OSError as error:
             raise Unreachable(f"the folder cannot be opened: {error.strerror}") from None
+
+    def _expanded(self, root: int, path: str) -> list[str]:
+        """Return a path, or what fits it where it has stars; these stay within a folder."""
+        if not has_magic(path):
+            return [path]
+        found = [""]
+        for piece in path.split("/"):
+            fits = pattern(f"/{piece}").fullmatch
+            names = {folder: _listed(root, folder) if has_magic(piece) else [piece] for folder in found}
+            found = [f"{folder}/{name}".lstrip("/") for folder in found for name in names[folder] if fits(name)]
+        there = [one for one in found if _is_there(root, one)]
+        self.missing += [] if there else [path]
+        return there
 
     def _from(self, root: int, path: str, globs: list[tuple[str, re.Pattern[str]]]) -> Iterator[Found]:
         if path == ".":
@@ -174,8 +189,19 @@ class Walk:
             return iter(())
 
 
+def _listed(root: int, folder: str) -> list[str]:
+    with suppress(OSError):
+        opened = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+        try:
+            with os.scandir(opened) as entries:
+                return sorted(entry.name for entry in entries)
+        finally:
+            os.close(opened)
+    return []
+
+
 def _is_there(folder: int, name: str) -> bool:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         os.stat(name, dir_fd=folder, follow_symlinks=False)
         return True
     return False
