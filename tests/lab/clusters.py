@@ -59,7 +59,8 @@ class Lab:
         return self.cluster.store.peek(known(plural), namespace if known(plural).namespaced else "", name)
 
     def names(self, plural: str, namespace: str = "apex") -> list[str]:
-        return [item["metadata"]["name"] for item in self.cluster.store.all(plural, namespace)]
+        where = namespace if known(plural).namespaced else ""
+        return [item["metadata"]["name"] for item in self.cluster.store.all(plural, where)]
 
     def limit_to(self, rules: list[dict[str, Any]]) -> None:
         """Let the token's user do no more than this."""

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -314,6 +315,26 @@ def test_a_dry_run_tells_what_the_server_would_not_take(source_lab, source, orde
         assert "422 invalid" in restored.details["refused"]["ConfigMap/apex-config"]
         found = outcomes(verify.compare(spec(source_lab), source, restored))
     assert Outcome.FAILED in found.values()
+
+
+READ = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}]
+
+
+def test_a_dry_run_by_a_user_who_may_only_read_is_refused_with_the_right_that_it_needs(source, tmp_path, order):
+    with clusters.lab(tmp_path / "reader") as made:
+        made.limit_to(READ)
+        with pytest.raises(PermanentError, match="403 forbidden") as caught:
+            restore_into(made, source, order())
+        assert "role-restore.yaml" in caught.value.hint
+
+
+def test_the_grant_of_a_drills_cluster_suffices(source_lab, source, target, order):
+    text = Path(restoring.__file__).with_name("role-restore.yaml").read_text(encoding="utf-8")
+    target.limit_to(next(yaml.safe_load_all(text))["rules"])
+    with restoring.restore(spec(source_lab), access(), source, order(into=into(target))) as restored:
+        assert {name for name in restored.details["refused"] if not name.startswith("Widget/")} == set()
+        assert verify.spoil(spec(source_lab), restored)
+    assert target.names("namespaces") == ["cert-manager", "default", "kube-system", "stario"]
 
 
 # What is damaged

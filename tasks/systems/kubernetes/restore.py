@@ -185,7 +185,11 @@ def _restored(
         raise ConfigError(f"the backup has nothing of {', '.join(order.only) or 'a namespace'}", operation="restore")
     if outcome.refused and not outcome.accepted:
         name, why = next(iter(outcome.refused.items()))
-        raise PermanentError(f"not one object was taken: {name}: {why}", operation="restore")
+        raise PermanentError(
+            f"not one object was taken: {name}: {why}",
+            operation="restore",
+            hint="it needs the rights of role-restore.yaml: RBAC asks for those of a real change for a dry run too",
+        )
     details: dict[str, Any] = results(outcome, preparation.way)
     details |= {"namespace": preparation.target, "only": list(order.only)}
     return Restored(
