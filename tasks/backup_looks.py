@@ -83,7 +83,7 @@ def look(platform: PlatformSpec, system: str, access: Access, *, is_lab: bool = 
                 )
             )
     if is_lab and holdings and not any(one.manifests for one in holdings):
-        return [*gaps, Gap(outcome=Outcome.NOT_CHECKED, name="backup_exists", reason=NEVER_IN_THE_LAB)]
+        return [*gaps, Gap(outcome=Outcome.NOT_CHECKED, name="backup_age", reason=NEVER_IN_THE_LAB)]
     if not holdings:
         return gaps
     return [*gaps, *measure_backups(holdings, plan.methods(), access.now())]

@@ -144,13 +144,13 @@ import asyncio, sys
 from tasks.systems.redis import backup as backing
 from tasks.core.errors import WatchkeeperError
 
-def begun(client, access, sink):
+def begun(spec, access, sink, order):
     with sink.part(backing.PART) as writer:
         writer.write(b"REDIS" * 100_000)
         print("writing", flush=True)
         sys.stdin.read()
 
-backing._taken = begun
+backing.backup = begun
 from flows.backup import backup
 asyncio.run(backup("tiny", tell=False))
 """

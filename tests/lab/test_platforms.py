@@ -32,7 +32,7 @@ NOT_IN_THE_LAB = {"archive_age", "replication_lag", "connections_used", "slowest
 """No lab's server archives or has a standby; the MongoDB one tells no connections, slow queries or use of indexes."""
 NOT_IN_THE_LAB |= {"disk_used", "heap_used", "oldest_unacknowledged"}
 """The server of OpenSearch's API tells of no disk and no heap, and no Celery worker holds a job."""
-NOT_IN_THE_LAB |= {"backup_exists"}
+NOT_IN_THE_LAB |= {"backup_age"}
 """A lab that is fresh has no backups yet."""
 NOT_IN_THE_LAB |= {"alert"}
 """VictoriaMetrics evaluates no rules; `test_prometheus_rules.py` looks at those of a real Prometheus."""

@@ -15,6 +15,8 @@ from tasks.core.loading import load_platform
 from tasks.core.platform import PlatformSpec
 from tasks.core.references import AddressReference, references_in
 from tasks.core.results import Outcome
+from tasks.core.retention import Span
+from tasks.core.vaults import Encryption, S3Vault
 from tasks.systems import platform_model
 
 FOLDER = Path(__file__).resolve().parents[2] / "deployments" / "platforms"
@@ -232,3 +234,35 @@ def test_a_reference_that_cannot_be_resolved_is_told_with_its_place_and_no_value
 
 def test_without_secrets_no_reference_is_resolved(tmp_path):
     assert told([write(tmp_path, "shop.yaml", small("shop"))]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "vault", "keep"),
+    [
+        ("apex", "local", {"within": "30d"}),
+        ("synesthesia", "local", {"within": "30d"}),
+        ("synesthesia", "offsite", {"within": "1y"}),
+        ("eyewear", "local", {"within_daily": "30d", "weekly": 8, "monthly": 12}),
+    ],
+)
+def test_what_is_kept_and_where_is_the_runbooks(name, vault, keep):
+    found = SPECS[name].vaults[vault].keep
+    assert {rule: getattr(found, rule) for rule in found.model_fields_set} == {
+        rule: Span.parse(value) if isinstance(value, str) else value for rule, value in keep.items()
+    }
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_everything_that_is_backed_up_is_encrypted_and_has_a_locked_copy_off_site(name):
+    spec = SPECS[name]
+    assert spec.protected
+    assert isinstance(spec.encryption, Encryption)
+    assert isinstance(spec.vaults["offsite"], S3Vault)
+    assert spec.vaults["offsite"].lock is not None
+    for system in spec.protected.values():
+        assert system.backup is not None
+        assert system.backup.to == ("local", "offsite")
+
+
+def test_uploads_that_are_personal_data_are_never_backed_up():
+    assert "ephemeral" not in SPECS["stario"].protected
