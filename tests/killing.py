@@ -1,7 +1,8 @@
 """Kill -9 at each call of the store: a child does one thing to a vault and dies at the n-th call, until it does not.
 
-Run as `python -m tests.killing STORE`, where STORE is a folder, or `s3://bucket/prefix` with its endpoint in the
-environment. Prints one JSON object: how often a child was killed, what was lost, and what was a success that was none.
+Run as `python -m tests.killing STORE each|sorts`, where STORE is a folder, or `s3://bucket/prefix` with its endpoint in
+the environment. Prints one JSON object: how often a child was killed, what was lost, and what was taken for a success
+that was none.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import secrets
 import signal
 import sys
 import traceback
@@ -72,7 +74,7 @@ def copy(vault: Vault) -> None:
 
 
 def archive(vault: Vault) -> None:
-    Archive(vault, "shop", "database").put("00000001", [b"log" * 1000])
+    Archive(vault, "shop", "database").put(secrets.token_hex(4), [b"log" * 1000])
 
 
 def is_whole(vault: Vault, manifest: Manifest) -> bool:
@@ -117,29 +119,35 @@ def opened(url: str) -> BlobStore:
     )
 
 
-def suffer(act: Callable[[Vault], None], url: str, ledger: Ledger) -> None:
-    """Do one thing to a vault with three backups in it, killed at each of its calls."""
+def suffer(act: Callable[[Vault], None], url: str, ledger: Ledger, *, each: bool) -> None:
+    """Do one thing to a vault with three backups in it, killed at each of its calls, or once for each sort of them."""
     store = opened(url)
     honest = vault_on(store)
     later = replace(honest, now=lambda: NOW + timedelta(days=9))
     must = [take(vault_on(store, timedelta(days=back)), PARTS).folder for back in (1, 2)]
-    at, ended = 0, False
-    while not ended:
-        at += 1
+    for at in calls_of(act, store, each=each):
         take(vault_on(store, timedelta(days=3)), PARTS)
-        ended = in_child(act, opened(url), at)
+        if in_child(act, opened(url), at):
+            raise RuntimeError(f"{act.__name__} came to its end before call {at}")
         there = survivors(honest)
         flaws = [flaw for flaw in check(honest).flaws if flaw.lost]
         lost = not all(there.get(folder) for folder in must) or not all(there.values()) or bool(flaws)
         act(honest)  # whatever was left, the next run works
         clean(later, timedelta(days=1))
         left = [flaw.what for flaw in check(honest).flaws]
-        after = survivors(honest)
-        lost = lost or not all(after.get(folder) for folder in must)
-        ledger.saw(f"{act.__name__} killed at call {at} {left}", lost=lost, false=bool(left))
-        for folder in after.keys() - must:
+        after = {entry.folder for entry in honest.entries() if entry.state == "complete"}
+        ledger.saw(f"{act.__name__} at {at}: {left}", lost=lost or not set(must) <= after, false=bool(left))
+        for folder in after - set(must):
             honest.remove(folder)
-    ledger.faults -= 1  # the last one was not killed
+
+
+def calls_of(act: Callable[[Vault], None], store: BlobStore, *, each: bool) -> list[int]:
+    """Return at which calls to kill: at each, or at the first of each name and at the last of all."""
+    take(vault_on(store, timedelta(days=3)), PARTS)
+    measure = Faulty(store)
+    act(vault_on(measure))
+    numbers = range(1, len(measure.calls) + 1)
+    return [*numbers] if each else sorted({measure.calls.index(name) + 1 for name in measure.calls} | {numbers[-1]})
 
 
 def main() -> None:
@@ -148,7 +156,7 @@ def main() -> None:
     os.fsync = lambda _file: None  # a killed process loses nothing that the system has, and disks are slow
     ledger = Ledger()
     for act in (back_up, prune, copy, archive):
-        suffer(act, f"{sys.argv[1]}/{act.__name__}", ledger)
+        suffer(act, f"{sys.argv[1]}/{act.__name__}", ledger, each=sys.argv[2] == "each")
     print(json.dumps({"faults": ledger.faults, "losses": ledger.losses, "false": ledger.false_successes}))  # noqa: T201
 
 
