@@ -157,6 +157,23 @@ def test_collections_are_made_renamed_emptied_and_dropped(client):
     assert client.beside.list_collection_names() == []
 
 
+def test_a_time_series_is_made_and_its_buckets_are_filled(client):
+    series = {"timeField": "at", "metaField": "sensor", "granularity": "seconds"}
+    bucket = {"control": {"version": 1}, "meta": 1, "data": {"at": {"0": WALL}}}
+    _, made = replayed(
+        client,
+        command({"create": "system.buckets.t", "validator": {"x": 1}, "clusteredIndex": True, "timeseries": series}),
+        insert("replayed.t", "replayed.system.views", viewOn="system.buckets.t", pipeline=[]),
+        insert(1, "replayed.system.buckets.t", **bucket),
+        command({"createIndexes": "t", "v": 2, "key": {"sensor": 1}, "name": "by_sensor"}),
+    )
+    assert made.counts == {"replayed.system.buckets.t": 1}
+    assert made.index_counts() == {}
+    assert made.warnings == []
+    assert "by_sensor" in client.replayed.t.index_information()
+    assert client.replayed.get_collection("t").options()["timeseries"]["timeField"] == "at"
+
+
 def test_nothing_after_the_limit_and_nothing_of_others_is_replayed(client):
     entries = [
         insert(1),

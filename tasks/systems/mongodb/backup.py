@@ -66,7 +66,9 @@ def _logical(client: Blocking, access: Access, sink: Sink, plan: Plan) -> Taken:
 def _warnings(client: Blocking, copy: Dump, plan: Plan) -> tuple[str, ...]:
     told = list(without_users(client, copy)) if not plan.databases else []
     if copy.consistency == "none":
-        told.append("its collections are not of one moment: the server is in no replica set, so it has no oplog")
+        told.append(
+            "its collections are not of one moment: the server has no oplog, as it is in no replica set, or a router"
+        )
     return tuple(told)
 
 

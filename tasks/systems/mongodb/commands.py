@@ -7,6 +7,7 @@ from typing import Any
 
 from pymongo import errors
 
+from tasks.systems.mongodb.layout import BUCKETS
 from tasks.systems.mongodb.made import Made
 
 _IS_THERE = 48
@@ -30,7 +31,7 @@ def carry_out(made: Made, database: str, content: _Content) -> bool:
     if name == "renameCollection":
         return _rename(made, content)
     target = content[name]
-    owner = target.removeprefix("system.buckets.") if isinstance(target, str) else ""
+    owner = target.removeprefix(BUCKETS) if isinstance(target, str) else ""
     if not made.wants(database, owner):
         return False
     if (act := _ACTS.get(name)) is not None:
@@ -45,13 +46,14 @@ def _create(made: Made, database: str, name: str, content: _Content) -> None:
     options = {key: value for key, value in content.items() if key not in {"create", "idIndex", "autoIndexId"}}
     if "viewPipeline" in options:
         options["pipeline"] = options.pop("viewPipeline")
-    if name.startswith("system.buckets."):
-        name = name.removeprefix("system.buckets.")
+    add = made.add_collection
+    if name.startswith(BUCKETS):
+        name, add = name.removeprefix(BUCKETS), made.add_series
         options = {key: value for key, value in options.items() if key in {"timeseries", "expireAfterSeconds"}}
-    if f"{database}.{name}" in made.counts:
+    if {f"{database}.{name}", f"{database}.{BUCKETS}{name}"} & made.counts.keys():
         return
     try:
-        made.add_collection(database, name, options)
+        add(database, name, options)
     except errors.OperationFailure as error:
         if error.code != _IS_THERE:
             raise

@@ -107,10 +107,9 @@ def _fill(made: Made, source: Source, meter: _Meter, job: _Job) -> int | None:
 def _prepare(made: Made, database: str, metadata: Mapping[str, Any]) -> None:
     name, options = metadata["collectionName"], dict(metadata.get("options", {}))
     options.pop("autoIndexId", None)
-    made.add_collection(database, name, options)
+    add = made.add_series if metadata.get("type") == "timeseries" else made.add_collection
+    add(database, name, options)
     made.add_indexes(f"{database}.{name}", metadata.get("indexes", []))
-    if metadata.get("type") == "timeseries":
-        made.counts.pop(f"{database}.{name}", None)  # its buckets are counted
 
 
 def _whole(chunks: Iterator[bytes]) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.systems.mongodb.connection import Blocking
+from tasks.systems.mongodb.layout import BUCKETS
 
 _INDEX_FIELDS = frozenset({
     "v", "key", "name", "unique", "sparse", "expireAfterSeconds", "partialFilterExpression", "collation", "weights",
@@ -27,6 +28,7 @@ class Made:
         counts: Documents by `database.collection`.
         indexes: What a collection is to have, by its name and theirs; they are made last.
         views: What makes each view.
+        series: Time series whose documents lie in another collection, `system.buckets.<name>`, and are counted there.
         warnings: What could not be made, for a person.
     """
 
@@ -36,6 +38,7 @@ class Made:
     counts: dict[str, int] = field(default_factory=dict)
     indexes: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     views: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    series: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
     def wants(self, database: str, collection: str) -> bool:
@@ -57,23 +60,30 @@ class Made:
         self.client[database].command({"create": name, **options})
         self.counts[f"{database}.{name}"] = 0
 
+    def add_series(self, database: str, name: str, options: Mapping[str, Any]) -> None:
+        """Make an empty time series; the server makes its buckets."""
+        self.add_collection(database, name, options)
+        self.series.add(f"{database}.{name}")
+        self.counts[f"{database}.{BUCKETS}{name}"] = self.counts.pop(f"{database}.{name}")
+
     def add_indexes(self, space: str, indexes: Sequence[Mapping[str, Any]]) -> None:
         """Remember the indexes of a collection."""
         held = self.indexes.setdefault(space, {})
         for index in indexes:
-            if index.get("name") != "_id_":
+            if index.get("name") != "_id_" and not index.get("clustered"):
                 held[str(index["name"])] = {key: value for key, value in index.items() if key in _INDEX_FIELDS}
 
     def forget(self, space: str) -> None:
         """Forget a collection or a view that was dropped."""
         for held in (self.counts, self.indexes, self.views):
             held.pop(space, None)
+        self.series.discard(space)
 
     def finish(self) -> None:
         """Make the indexes and the views."""
         for space, indexes in self.indexes.items():
             database, _, name = space.partition(".")
-            if indexes and space in self.counts:
+            if indexes and (space in self.counts or space in self.series):
                 self.client[database].command({"createIndexes": name, "indexes": list(indexes.values())})
         for space, options in self.views.items():
             database, _, name = space.partition(".")
@@ -81,7 +91,8 @@ class Made:
 
     def index_counts(self) -> dict[str, int]:
         """Return how many indexes each collection has, the one of its ids among them."""
-        return {space: len(self.indexes.get(space, {})) + 1 for space in self.counts}
+        plain = (space for space in self.counts if not space.partition(".")[2].startswith(BUCKETS))
+        return {space: len(self.indexes.get(space, {})) + 1 for space in plain}
 
     def expiring(self) -> list[str]:
         """Name the collections whose documents the server removes by themselves."""

@@ -14,7 +14,7 @@ from pymongo import DeleteOne, ReplaceOne
 from tasks.systems.mongodb.chain import Limit, moment
 from tasks.systems.mongodb.commands import carry_out
 from tasks.systems.mongodb.diffs import is_replacement, patched
-from tasks.systems.mongodb.layout import RAW, documents, raw
+from tasks.systems.mongodb.layout import BUCKETS, RAW, documents, raw
 from tasks.systems.mongodb.made import Made
 
 _AT_ONCE = 1000
@@ -98,8 +98,9 @@ class Replay:
                     self._note(entry)
         elif kind in {"i", "u", "d"}:
             if name == "system.views":
-                self.made.warn("views that were made or changed after the dump are as they were then")
-            elif self.made.wants(database, name.removeprefix("system.buckets.")):
+                if not str(operation["o"].get("viewOn", "")).startswith(BUCKETS):
+                    self.made.warn("views that were made or changed after the dump are as they were then")
+            elif self.made.wants(database, name.removeprefix(BUCKETS)):
                 self._held.setdefault(f"{database}.{name}", []).append(operation)
                 self._waiting += 1
                 self._note(entry)
