@@ -26,10 +26,10 @@ XATTR = "SCHILY.xattr.user.s3"
 
 _MEBI = 1 << 20
 _WHOLE = _MEBI
-_RANGE = 4 * _MEBI
-_RANGES = 4
+_RANGE = 2 * _MEBI
+_RANGES = 3
 _PART_BYTES = 256 * _MEBI
-_WAITING_BYTES = 24 * _MEBI
+_WAITING_BYTES = 16 * _MEBI
 _READ = "read an object"
 _GONE = ("NoSuchKey", "NoSuchVersion", "404")
 _OTHER_NOW = ("PreconditionFailed", "412", "InvalidRange", "416")
