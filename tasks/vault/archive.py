@@ -22,7 +22,7 @@ from tasks.core.errors import ConfigError, Garbled, PermanentError, WatchkeeperE
 from tasks.core.manifest import Part, new_id, parse_id
 from tasks.core.model import Model
 from tasks.vault.keys import Identity
-from tasks.vault.layout import patiently
+from tasks.vault.layout import patiently, put_first
 from tasks.vault.streams import Incoming, checked, plain
 from tasks.vault.vault import Vault
 
@@ -241,7 +241,7 @@ class Archive:
         recipients = tuple(map(str, self.vault.recipe.recipients))
         found = Archived(at=self.vault.now(), file=part, recipients=recipients).sealed()
         data = f"{json.dumps(found.model_dump(mode='json'), indent=2)}\n".encode()
-        is_mine = patiently(lambda: self.vault.keeping.put_if_absent(sidecar, data))
+        is_mine = put_first(self.vault.keeping, sidecar, data)
         if is_mine and patiently(lambda: self.vault.store.get(sidecar)) != data:
             patiently(lambda: self.vault.keeping.delete(sidecar))
             raise PermanentError("the store does not have its sidecar as it was written", operation=f"write {sidecar}")

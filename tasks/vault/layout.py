@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from tasks.core.errors import TransientError
+from tasks.clients.blobs import BlobStore
+from tasks.core.errors import NotOffered, TransientError
 
 MANIFEST = "manifest.json"
 RECOVERY = "RECOVERY.md"
@@ -33,3 +34,14 @@ def patiently(call: Callable[[], T]) -> T:
         except TransientError:
             continue
     return call()
+
+
+def put_first(store: BlobStore, key: str, data: bytes) -> bool:
+    """Write a blob where there is none, and say whether; a store without conditional writes is asked before."""
+    try:
+        return patiently(lambda: store.put_if_absent(key, data))
+    except NotOffered:
+        if patiently(lambda: store.get(key)) is not None:
+            return False
+        patiently(lambda: store.put(key, data))
+        return True

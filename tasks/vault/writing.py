@@ -15,7 +15,7 @@ from tasks.core.backup import Recovery, Taken
 from tasks.core.errors import ConfigError, PermanentError
 from tasks.core.manifest import Manifest, Part, new_id, stored_path
 from tasks.core.units import format_bytes, format_duration
-from tasks.vault.layout import MANIFEST, RECOVERY, patiently
+from tasks.vault.layout import MANIFEST, RECOVERY, patiently, put_first
 from tasks.vault.recovery import recovery_page
 from tasks.vault.streams import Incoming, Recipe
 
@@ -196,7 +196,7 @@ def write_commit(store: BlobStore, manifest: Manifest, page: bytes) -> None:
         raise PermanentError("the store does not have RECOVERY.md as it was written", operation="commit")
     patiently(lambda: store.require_lock(recovery))
     data = manifest.to_bytes()
-    if not patiently(lambda: store.put_if_absent(key, data)) and patiently(lambda: store.get(key)) != data:
+    if not put_first(store, key, data) and patiently(lambda: store.get(key)) != data:
         raise PermanentError(f"there is a backup {manifest.folder} already", operation="commit")
     if patiently(lambda: store.get(key)) != data:
         raise PermanentError("the store does not have the manifest as it was written", operation="commit")

@@ -11,10 +11,11 @@ import pytest
 
 from tasks.clients.blobs import FolderStore, MemoryStore
 from tasks.core.backup import Taken
-from tasks.core.errors import ConfigError, Garbled, PermanentError, TransientError, WatchkeeperError
+from tasks.core.errors import ConfigError, Garbled, NotOffered, PermanentError, TransientError, WatchkeeperError
 from tasks.core.manifest import read_manifest, stored_path
 from tasks.vault.checking import check, clean
 from tasks.vault.keys import Identity, new_key, recipients
+from tasks.vault.layout import put_first
 from tasks.vault.pipe import Pace
 from tasks.vault.streams import Recipe
 from tasks.vault.vault import Vault
@@ -526,3 +527,15 @@ def test_a_part_without_a_recipient_is_refused_where_somebody_took_them_away():
     with pytest.raises(ConfigError, match="no recipients"):
         take(vault_on(store, recipients=[]))
     assert len(vault_on(store).entries()) == 1
+
+
+def test_a_store_without_conditional_writes_keeps_backups_as_well():
+    class Plain(Faulty):
+        def put_if_absent(self, key, _data):
+            raise NotOffered("the store does not offer it", operation=f"write {key}")
+
+    store = MemoryStore()
+    manifest = take(vault_on(Plain(store)))
+    assert contents(vault_on(store), manifest) == PARTS
+    assert not put_first(Plain(store), f"{manifest.folder}/manifest.json", b"another")
+    assert vault_on(store).get(manifest.folder) == manifest
