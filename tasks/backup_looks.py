@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
+from tasks.archive_looks import has_archive, measure_archive
 from tasks.backing_up import version_of_watchkeeper
 from tasks.clients.threads import in_thread
 from tasks.core.backup_health import Holding, measure_backups
@@ -26,6 +27,7 @@ _ENOUGH = 12
 """So many backups of each method are read."""
 _MOST = 300
 _READERS = 8
+_LIVE = {"files": "size", "s3": "size", "redis": "memory"}
 _SECONDS = 60.0
 NEVER_IN_THE_LAB = "nothing was backed up in this lab yet: watchkeeper backup --lab"
 
@@ -54,7 +56,8 @@ async def with_backups(
         began = perf_counter()
         try:
             async with asyncio.timeout(_SECONDS):
-                readings = await in_thread(look, platform, report.name, access, is_lab=is_lab)
+                live = live_size(report)
+                readings = await in_thread(look, platform, report.name, access, live=live, is_lab=is_lab)
         except TimeoutError:
             readings = [Gap(outcome=Outcome.ERRORED, name="backup_age", reason=f"no answer within {_SECONDS:g} s")]
         return _joined(report, readings, platform, access, previous, perf_counter() - began)
@@ -62,7 +65,16 @@ async def with_backups(
     return list(await asyncio.gather(*map(one, found)))
 
 
-def look(platform: PlatformSpec, system: str, access: Access, *, is_lab: bool = False) -> list[Reading]:
+def live_size(report: SystemReport) -> float | None:
+    """Return how large a system is now, of the kinds that measure it as their backups do, or None."""
+    name = _LIVE.get(report.kind)
+    sizes = (reading.value for reading in report.measurements if reading.name == name and not reading.subject)
+    return next((float(size) for size in sizes if not isinstance(size, str)), None)
+
+
+def look(
+    platform: PlatformSpec, system: str, access: Access, *, live: float | None = None, is_lab: bool = False
+) -> list[Reading]:
     """Measure the backups of one system; a vault that cannot be looked at is told, and the others are looked at."""
     plan = platform.protected[system].backup
     assert plan is not None  # noqa: S101 - it is protected
@@ -70,7 +82,11 @@ def look(platform: PlatformSpec, system: str, access: Access, *, is_lab: bool = 
     gaps: list[Reading] = []
     for name in plan.to:
         try:
-            holdings.append(_holding(platform, system, name, plan, access))
+            vault = _opened(platform, name, access)
+            holding = _holding(vault, platform.platform, system, plan)
+            holdings.append(holding)
+            if has_archive(plan):
+                gaps += measure_archive(vault, platform.platform, system, holding.manifests, access.now())
         except WatchkeeperError as error:
             reason, hint = access.resolver.scrub(error.message), access.resolver.scrub(error.hint or "")
             gaps.append(
@@ -86,14 +102,17 @@ def look(platform: PlatformSpec, system: str, access: Access, *, is_lab: bool = 
         return [*gaps, Gap(outcome=Outcome.NOT_CHECKED, name="backup_age", reason=NEVER_IN_THE_LAB)]
     if not holdings:
         return gaps
-    return [*gaps, *measure_backups(holdings, plan.methods(), access.now())]
+    return [*gaps, *measure_backups(holdings, plan.methods(), access.now(), live=live)]
 
 
-def _holding(platform: PlatformSpec, system: str, name: str, plan: BackupPlan, access: Access) -> Holding:
-    vault = open_platform_vault(
+def _opened(platform: PlatformSpec, name: str, access: Access) -> Vault:
+    return open_platform_vault(
         platform, name, access.resolver, now=access.now, version=version_of_watchkeeper(), ca_bundle=access.ca_bundle
     )
-    entries = vault.entries(platform.platform, system)
+
+
+def _holding(vault: Vault, platform: str, system: str, plan: BackupPlan) -> Holding:
+    entries = vault.entries(platform, system)
     complete = [entry for entry in entries if entry.state == "complete"]
     manifests = _newest(vault, complete, plan.methods())
     read = {manifest.id for manifest in manifests}
@@ -104,7 +123,7 @@ def _holding(platform: PlatformSpec, system: str, name: str, plan: BackupPlan, a
         and is_verified(read_verification(vault, f"{entry.folder}/{record}") for record in entry.verified)
     )
     begun = [entry.time for entry in entries if entry.state == "incomplete"]
-    return Holding(name, manifests, begun, verified)
+    return Holding(vault.name, manifests, begun, verified)
 
 
 def _newest(vault: Vault, entries: Sequence[Entry], methods: Sequence[str]) -> list[Manifest]:

@@ -52,6 +52,13 @@ BACKUPS = Catalog(
         remedy="See whether they were removed on purpose; pin the backup before this one.",
     ),
     Measure(
+        name="live_shrinkage",
+        unit=Unit.RATIO,
+        help="How much smaller the live system is now than its newest backup saw it, of a bucket, files or a Redis.",
+        limit=Limit(warn=Bound(0.5, Unit.RATIO), critical=Bound(0.9, Unit.RATIO)),
+        remedy="See whether data were removed on purpose; pin the newest backup before retention takes it.",
+    ),
+    Measure(
         name="missed_backups",
         unit=Unit.COUNT,
         help="How many runs are missing within a week, by the usual time between them.",
@@ -64,6 +71,20 @@ BACKUPS = Catalog(
         help="How much older the newest backup in a further vault is than the one in the first.",
         limit=Limit(warn=Bound(6 * _HOUR, Unit.SECONDS), critical=Bound(2 * _DAY, Unit.SECONDS)),
         remedy="See why it is not copied; copy it now: watchkeeper backups copy.",
+    ),
+    Measure(
+        name="archive_gaps",
+        unit=Unit.COUNT,
+        help="Segments of the write-ahead log that are missing behind the newest copy of the files, in each vault.",
+        limit=Limit(critical=Bound(0, Unit.COUNT)),
+        remedy="No moment behind the gap can be restored: take a new copy now, then see why they were not archived.",
+    ),
+    Measure(
+        name="archive_lag",
+        unit=Unit.SECONDS,
+        help="How long ago the last segment was archived that can be reached without a gap, in each vault.",
+        limit=Limit(warn=Bound(_HOUR, Unit.SECONDS), critical=Bound(6 * _HOUR, Unit.SECONDS)),
+        remedy="See pg_stat_archiver, and archive_timeout of a server that writes little.",
     ),
     Measure(
         name="incomplete_backups",

@@ -39,13 +39,16 @@ class Holding(NamedTuple):
     verified: frozenset[str] = frozenset()
 
 
-def measure_backups(holdings: Sequence[Holding], methods: Sequence[str], now: datetime) -> Iterator[Measurement]:
+def measure_backups(
+    holdings: Sequence[Holding], methods: Sequence[str], now: datetime, *, live: float | None = None
+) -> Iterator[Measurement]:
     """Measure a system's backups.
 
     Args:
         holdings: What each of its vaults holds, the first one first; those that could not be looked at are left out.
         methods: The ways in which it is taken.
         now: Aware.
+        live: Size of the live system, in bytes, where it is measured as its backups do.
     """
     for method in methods:
         known = {manifest.id: manifest for one in holdings for manifest in one.manifests if manifest.method == method}
@@ -53,6 +56,9 @@ def measure_backups(holdings: Sequence[Holding], methods: Sequence[str], now: da
         yield BACKUPS.read("backup_exists", bool(history), at=now, subject=method)
         if history:
             yield from _of_method(method, history, holdings, now)
+            seen = history[-1].source_bytes
+            if live is not None and seen:
+                yield BACKUPS.read("live_shrinkage", max(1 - live / seen, 0.0), at=now, subject=method)
     yield from _of_vaults(holdings, now)
 
 

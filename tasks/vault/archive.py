@@ -21,6 +21,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from tasks.core.errors import ConfigError, Garbled, PermanentError, WatchkeeperError
 from tasks.core.manifest import Part, new_id, parse_id
 from tasks.core.model import Model
+from tasks.vault.hashes import PlainHash
 from tasks.vault.keys import Identity
 from tasks.vault.layout import patiently, put_first
 from tasks.vault.streams import Incoming, checked, plain
@@ -29,7 +30,6 @@ from tasks.vault.vault import Vault
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,149}")
 _OWN = re.compile(r"\.([0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})\.zst(\.age)?$")
 _SIDECAR = ".json"
-_DIGEST = 32
 
 
 class Archived(Model):
@@ -108,7 +108,7 @@ class Archive:
         there = patiently(lambda: self.vault.store.get(sidecar))
         if there is not None:
             found = self._read_sidecar(name, there)
-            _refuse_other(found, *_hashed(data))
+            _refuse_other(found, *_hashed(data, found.file.plain_hash))
             self._must_have(found.file)
             return False
         part = self._write(name, f"{name}.{new_id(self.vault.now(), secrets.token_hex(4))}", data)
@@ -281,12 +281,13 @@ def _time_of(path: str) -> datetime | None:
     return None if match is None else parse_id(match[1])
 
 
-def _hashed(data: Iterable[bytes]) -> tuple[int, str]:
-    found, size = hashlib.blake2b(digest_size=_DIGEST), 0
+def _hashed(data: Iterable[bytes], like: str) -> tuple[int, str]:
+    """Return size and hash, of the same sort as another one: what is there may be older than the sort of today."""
+    found, size = PlainHash(like), 0
     for piece in data:
         found.update(piece)
         size += len(piece)
-    return size, f"blake2b:{found.hexdigest()}"
+    return size, str(found)
 
 
 def _refuse_other(there: Archived, size: int, plain_hash: str) -> None:

@@ -23,6 +23,7 @@ from tasks.core.results import Measurement, Outcome
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.platforms import load, platform_names
+from tasks.pruning import PruneRun
 from tasks.systems.redis.spec import Plan
 from tasks.vault.checking import check
 from tasks.vault.keys import Identity
@@ -86,6 +87,21 @@ def test_a_difference_is_copied_with_all_that_it_is_made_from_and_every_vault_is
         seen = check(run.vault(name), platform="apex")
         assert [flaw for flaw in seen.flaws if flaw.lost] == []
         assert {entry.id for entry in run.vault(name).entries("apex")} >= {whole.id, difference.id}
+
+
+def test_retention_looks_at_every_vault_and_removes_nothing_that_is_new_or_locked(settings):
+    _, report = backed_up(settings, "stylesync", "cache")
+    run = PruneRun.open("stylesync", settings)
+    run.foresee()
+    run.carry_out()
+    pruned = run.report(applied=True)
+    assert [(plan.vault, plan.error, plan.removed) for plan in pruned.vaults] == [
+        ("local", "", ()),
+        ("offsite", "", ()),
+    ]
+    for plan in pruned.vaults:
+        newest = next(one for one in plan.keep if one.id.endswith(report.backups[0].id))
+        assert "newest complete backup" in newest.reasons
 
 
 def test_the_health_check_tells_how_backups_are_once_there_are_any(settings, lab):

@@ -114,6 +114,13 @@ def test_runs_that_stopped_are_missed_too():
     assert measured(local(*stopped))["missed_backups[logical]"] == 2
 
 
+@pytest.mark.parametrize(("live", "shrinkage"), [(1000.0, 0.0), (100.0, 0.9), (5000.0, 0.0), (0.0, 1.0)])
+def test_a_live_system_that_lost_most_of_what_its_backup_saw_is_seen(live, shrinkage):
+    holding = local(backup(5, source_bytes=1000))
+    found = {one.name: one.value for one in measure_backups([holding], ("logical",), NOW, live=live)}
+    assert found["live_shrinkage"] == pytest.approx(shrinkage)
+
+
 def test_a_copy_that_lags_behind_and_one_that_was_never_made_are_seen():
     found = measured(local(backup(30), backup(6)), Holding("offsite", [backup(30)]), Holding("cold", []))
     assert found["backup_copy_lag[offsite]"] == 24 * 3600
