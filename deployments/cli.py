@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from deployments import backup_commands, restore_commands, vault_commands
+from deployments import backup_commands, restore_commands, vault_commands, wal_commands
 from deployments.console import Exit, fail, progress, say_json, told
 from deployments.options import example as _example
 from deployments.options import json_option, lab_option, state_option
@@ -537,6 +537,8 @@ for command in (
     vault_commands.backups,
     vault_commands.vault,
     vault_commands.retention,
+    wal_commands.wal_push,
+    wal_commands.wal_fetch,
 ):
     main.add_command(command)
 

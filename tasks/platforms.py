@@ -169,6 +169,19 @@ def _path(name: str, settings: Settings) -> Path:
     return settings.platforms / f"{name}.yaml"
 
 
+def read(name: str, settings: Settings) -> dict[str, Any]:
+    """Return what a spec's YAML holds, without holding it to the models: for who needs little of it, and that quickly.
+
+    Raises:
+        ConfigError: There is no such platform, or its YAML cannot be read.
+    """
+    path = _path(name, settings)
+    data = read_yaml(_text(path), str(path)).data
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} is no spec of a platform", hint="watchkeeper validate")
+    return data
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from psycopg import sql
 
+from tasks.platforms import load
+
 pytestmark = pytest.mark.lab
 
 MANIFEST = Path(__file__).resolve().parents[2] / "deployments" / "kubernetes" / "apex" / "postgresql-archiving.yaml"
@@ -36,3 +38,13 @@ def test_postgresql_accepts_every_setting(connection):
 
 def test_the_archive_is_never_further_behind_than_the_recovery_point():
     assert int(settings()["archive_timeout"]) <= 15 * 60
+
+
+def test_the_log_goes_where_the_platforms_own_spec_keeps_its_backups():
+    command = settings()["archive_command"].split()
+    assert command[:2] == ["watchkeeper", "wal-push"]
+    platform, system = command[2].split("/")
+    assert command[3:] == ["%p"]
+    spec = load(platform)
+    assert spec.systems[system].kind == "postgres"
+    assert spec.protected[system].backup.to

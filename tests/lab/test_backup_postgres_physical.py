@@ -25,6 +25,7 @@ from tasks.core.system import Access
 from tasks.systems.postgres import backup, physical
 from tasks.systems.postgres.spec import Plan, Spec
 from tasks.systems.postgres.wal import base_of, reaches
+from tasks.vault.archive import Archive
 from tasks.vault.vault import Vault
 from tests.sinks import MemorySink
 
@@ -46,7 +47,10 @@ def archive(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, archive):
     folder = tmp_path_factory.mktemp("source")
-    settings = {"archive_mode": "on", "archive_command": f"test ! -f {archive}/%f && cp %p {archive}/%f"}
+    settings = {
+        "archive_mode": "on",
+        "archive_command": f"test ! -f {archive}/%f && cp %p {archive}/.%f && mv {archive}/.%f {archive}/%f",
+    }
     with running(postgres.server(folder / "server", free_ports(1)[0], settings)) as server:
         (folder / "space").mkdir()
         with connected(server.address) as admin:
@@ -145,11 +149,14 @@ def test_differences_are_put_together_again_by_the_commands_of_their_page_to_a_m
         until = admin.execute("SELECT clock_timestamp()::text").fetchone()[0]
         admin.execute("DROP TABLE far")
         admin.execute("CREATE TABLE far TABLESPACE extra AS SELECT 1 AS i")
-        admin.execute("SELECT pg_switch_wal()")
+        last = admin.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()[0]
+    wait_for((archive / last).exists)
     folder = tmp_path / "vault" / second.folder
     page = (folder / "RECOVERY.md").read_text(encoding="utf-8")
-    wait_for(lambda: reach_of(archive, second).until > physical.parse_lsn(second.position["lsn"]) + (16 << 20))
-    with by_hand(page, folder, {"WAL": str(archive), "UNTIL": until}) as port:
+    archived = Archive(vault, "shop", "database")
+    for path in archive.iterdir():
+        archived.put(path.name, [path.read_bytes()])
+    with by_hand(page, folder, {"UNTIL": until}) as port:
         assert restored_rows(server.address, port) == expected
 
 
@@ -166,10 +173,6 @@ def answers(address):
     except psycopg.OperationalError:
         return False
     return True
-
-
-def reach_of(archive, manifest):
-    return reaches([path.name for path in archive.iterdir()], [base_of(manifest.id, manifest)])[0]
 
 
 def wait_for(condition, seconds=60):

@@ -2,8 +2,10 @@
 
 import dataclasses
 import io
+import json
 import os
 import re
+import sys
 import tarfile
 import threading
 import time
@@ -12,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
+import pyrage
 import pytest
 
 from deployments.lab.servers import free_ports, postgres, running
@@ -21,7 +24,7 @@ from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperE
 from tasks.core.restore import Order, Phase
 from tasks.core.results import Outcome
 from tasks.core.system import Access
-from tasks.systems.postgres import backup, verify
+from tasks.systems.postgres import backup, scratch, verify
 from tasks.systems.postgres.restore import endpoints, restore
 from tasks.systems.postgres.spec import Plan, Spec
 from tests.sinks import MemorySink
@@ -545,3 +548,32 @@ def test_a_copy_of_files_is_held_against_its_hashes_and_structure_and_a_spoilt_o
             admin.execute("SELECT pg_buffercache_evict_all()")
         (seen,) = [one for one in verify.compare(spec, history.difference, found) if one.name == "pg_amcheck"]
         assert seen.outcome is Outcome.FAILED, seen.note
+
+
+def test_a_server_archives_and_recovers_by_the_commands_themselves(tmp_path):
+    command = f"{Path(sys.executable).with_name('watchkeeper')} {{}} {tmp_path}/shop.yaml/database"
+    identity = pyrage.x25519.Identity.generate()
+    (tmp_path / "key").write_text(str(identity))
+    spec = {
+        "platform": "shop",
+        "vaults": {"here": {"kind": "folder", "path": str(tmp_path / "vault"), "keep": {"last": 1}}},
+        "encryption": {"recipients": [str(identity.to_public())], "identity": {"file": str(tmp_path / "key")}},
+        "systems": {"database": {"backup": {"to": ["here"]}}},
+    }
+    (tmp_path / "shop.yaml").write_text(json.dumps(spec))
+    settings = {"archive_mode": "on", "archive_command": f"{command.format('wal-push')} %p"}
+    with running(postgres.server(tmp_path / "server", free_ports(1)[0], settings)) as server:
+        source = took(server.address, tmp_path, "physical", "20261126T040000Z-00000001")
+        with connected(server.address) as admin:
+            admin.execute("CREATE TABLE late AS SELECT generate_series(1, 7) AS i")
+            last = admin.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()[0]
+        sidecar = tmp_path / "vault" / "shop" / "database" / "wal" / f"{last}.json"
+        wait_for(sidecar.exists)
+    data = tmp_path / "again"
+    data.mkdir(mode=0o700)
+    with tarfile.open(fileobj=io.BytesIO(source.sink.parts["base.tar"])) as tar:
+        tar.extractall(data, filter="data")
+    (data / "recovery.signal").touch()
+    recovering = {"restore_command": f"{command.format('wal-fetch')} %f %p", "hot_standby": "off"}
+    with scratch.running(postgres.binaries(), data, tmp_path / "logs", settings=recovering) as again:
+        assert rows(again.inside(), "SELECT count(*) FROM late") == [(7,)]

@@ -39,10 +39,24 @@ _INCLUDED = """
 It holds its own write-ahead log, and comes up as it was at its end.
 """
 _CONTINUOUS = """
-It needs the archived write-ahead log from `{first}` to `{last}`, and what follows for a later moment. Fetch
-these files from the system's archive in the vault, decrypted and decompressed, into a folder; say where that is in WAL:
+It needs the archived write-ahead log from `{first}` to `{last}`, and what follows for a later moment. That lies in
+the folder `wal` beside this one: copy it too, and write its files in the plain.
 
+    export WAL="$TO/wal"
+    mkdir -m 700 "$WAL"
+    for sidecar in ../wal/*.json; do
+      name=$(basename "$sidecar" .json)
+      case "$name" in
+        *.history) ;;
+        *) [ "$name" \\< "{first}" ] && continue ;;
+      esac
+      file="../wal/$(sed -n 's/.*"path": "\\(.*\\)".*/\\1/p' "$sidecar")"
+      case "$file" in *.age) age -d -i "$KEY" "$file" ;; *) cat "$file" ;; esac | zstd -dc > "$WAL/$name"
+    done
     test -e "$WAL/{first}"
+
+The server asks for them one by one.
+
     touch "$TO/data/recovery.signal"
     echo "restore_command = 'cp \\"$WAL/%f\\" \\"%p\\"'" >> "$TO/data/postgresql.auto.conf"
     echo "recovery_target_action = promote" >> "$TO/data/postgresql.auto.conf"
