@@ -69,15 +69,14 @@ class Archiving:
             archives.append(Archive(opened, str(raw.get("platform")), system))
         return cls(tuple(archives), encryption, settings)
 
-    def push(self, path: Path) -> None:
-        """Put a file into every archive under its own name; where it is already, nothing happens.
+    def push(self, path: Path) -> list[str]:
+        """Put a file into every archive under its own name, and name the vaults in which it was not there yet.
 
         Raises:
             PermanentError: Other bytes are there under this name.
             WatchkeeperError: A vault fails; it is not archived until every vault has it.
         """
-        for archive in self.archives:
-            archive.put(path.name, _pieces(path))
+        return [archive.vault.name for archive in self.archives if archive.put(path.name, _pieces(path))]
 
     def fetch(self, name: str, target: Path) -> bool:
         """Get a file from the first archive that has it whole; False where none has it.

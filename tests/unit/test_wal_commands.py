@@ -1,5 +1,7 @@
 """What PostgreSQL calls for its write-ahead log: exit codes by its own rules, and never a false one."""
 
+import json
+
 import pyrage
 import pytest
 import yaml
@@ -151,3 +153,10 @@ def test_a_spec_that_is_broken_stops_recovery(place):
     broken = fetch(place)
     assert broken.exit_code == 200
     assert "vaults are not right" in broken.stderr
+
+
+def test_for_machines_it_says_what_it_did(place):
+    arguments = ["wal-push", f"{place / 'shop.yaml'}/database", str(place / "pg_wal" / SEGMENT), "--json"]
+    for vaults in (["here", "there"], []):
+        result = CliRunner().invoke(main, arguments)
+        assert json.loads(result.stdout) == {"file": SEGMENT, "written_to": vaults}
