@@ -19,7 +19,7 @@ from tasks.core.report import Verdict
 from tasks.core.restore_plan import RestorePlan, RestoreReport
 from tasks.core.settings import Settings
 from tasks.core.verify_report import VerifyReport
-from tasks.drilling import Asked, Drilling
+from tasks.drilling import Asked, Drilling, keep_bundle
 from tasks.inspections import report_store
 from tasks.reports import bulletin_html, bulletin_terminal, drills, restores
 from tasks.reports.bulletin import Bulletin
@@ -108,6 +108,7 @@ def drill_now(platform: str, asked: Asked, settings: Settings, *, identity: Path
     try:
         where = report_store(settings).save(drill, bulletin_html.render(drills.bulletin(drill)))
         progress(f"the report is kept in {where}")
+        progress(f"the evidence is kept in {keep_bundle(drilling, drill)}")
     except WatchkeeperError as error:
         progress(f"the report could not be kept: {error}")
     return drill

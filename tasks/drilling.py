@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from tasks.core.bundle import pack
 from tasks.core.drill import (
     FLOW,
     Drill,
@@ -34,6 +35,7 @@ from tasks.inspections import report_store
 from tasks.moving import rehearsed
 from tasks.negative_controls import controls_of, spoiled
 from tasks.overall import Copies, Copy, held_over_all
+from tasks.reports import bulletin_html, drills
 from tasks.restoring import Chosen, Restoring, Timer, Wish
 from tasks.systems import kinds
 from tasks.vault.damage import Damage, Damaged, ReadOnly, through
@@ -84,11 +86,13 @@ class Drilling:
         tell: Told = lambda _text: None,
         escrow: Identity | None = None,
     ) -> None:
-        self.restoring, self.asked, self.tell, self._escrow = restoring, asked, tell, escrow
+        self.restoring, self.asked, self._tell, self._escrow = restoring, asked, tell, escrow
         self.platform = restoring.platform
         self.started = restoring.access.now()
         self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
         self.timers: list[Timer] = []
+        self.steps: list[str] = []
+        self.manifests: dict[str, bytes] = {}
         self._recovered: dict[str, SystemRecovery] = {}
         self._controls: list[NegativeControl] = []
         self._overall: list[Assertion] = []
@@ -99,6 +103,11 @@ class Drilling:
         self._after: tuple[PhaseTime, ...] = ()
         self._copies = Copies(self.systems)
         self._gate = threading.BoundedSemaphore(_SIDE_BY_SIDE)
+
+    def tell(self, text: str) -> None:
+        """Tell a step, and keep it for the bundle."""
+        self.steps.append(f"{self.restoring.access.now().isoformat()} {text}")
+        self._tell(text)
 
     @classmethod
     def open(
@@ -262,6 +271,7 @@ class Drilling:
         timer = Timer(self.restoring.access.now)
         self.timers.append(timer)
         name = chosen.system
+        self.manifests[f"manifests/{name}.json"] = chosen.manifest.to_bytes()
         try:
             key = self._key(chosen)
             source = VaultSource(through(chosen.vault, ReadOnly(chosen.vault.store)), chosen.manifest, key)
@@ -377,3 +387,27 @@ class Drilling:
     def _compares(self, drill: Drill) -> bool:
         same = drill.environment == self.restoring.settings.environment and drill.scenario == self.asked.scenario
         return same and {one.system for one in drill.systems} == set(self.systems)
+
+
+def bundle(drilling: Drilling, drill: Drill) -> bytes:
+    """Return what an auditor needs to check a drill: the result, its page, the manifests, the steps, and all hashes."""
+    told = drills.bulletin(drill)
+    steps = "\n".join([*drilling.steps, ""])
+    files = {
+        "drill.json": drill.model_dump_json(indent=2).encode(),
+        "report.html": bulletin_html.render(told).encode(),
+        "steps.txt": steps.encode(),
+        **{picture.name: picture.light for picture in told.pictures},
+        **drilling.manifests,
+    }
+    return pack(files, drill.finished)
+
+
+def keep_bundle(drilling: Drilling, drill: Drill) -> str:
+    """Keep the bundle beside the drill's report, and return where a person finds it.
+
+    Raises:
+        WatchkeeperError: The store refuses, or does not answer.
+    """
+    store = report_store(drilling.restoring.settings)
+    return store.put(f"{drill.platform}/{drill.flow}/{drill.id}.zip", bundle(drilling, drill))

@@ -27,7 +27,7 @@ from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.core.verify_report import Verified
-from tasks.drilling import Asked, Drilling
+from tasks.drilling import Asked, Drilling, keep_bundle
 from tasks.publishing import publish_bulletin
 from tasks.reports import drills, restores
 from tasks.restore_runs import RestoreRun, VerifyRun
@@ -128,6 +128,12 @@ async def rehearse(drilling: Drilling, scenario: str) -> State[Any]:  # noqa: AR
     return _state(drill.verdict, drills.sentence(drill), Kept(drill))
 
 
+@task(name="keep-evidence", cache_policy=NO_CACHE)
+async def keep_evidence(drilling: Drilling, drill: Drill) -> None:
+    """Keep the bundle beside the report: the result, its page, manifests, steps, and the hash of each."""
+    get_run_logger().info("the evidence is kept in %s", await in_thread(keep_bundle, drilling, drill))
+
+
 class Kept:
     """Carries results out of a task; Prefect's log shows how many there are, and no more."""
 
@@ -210,6 +216,8 @@ async def drill_and_publish(
     drilling = Drilling(reading.restoring, asked, tell=log.info)
     state: State[Any] = await rehearse(drilling, scenario, return_state=True)  # type: ignore[misc]
     (drill,) = await _results(state)
+    keeping: Any = keep_evidence(drilling, drill, return_state=True)
+    await keeping
 
     def make() -> faces.OfBulletin:
         told: Drill = drill.model_copy(update={"run_url": flow_run.ui_url, "scheduled": slot()})

@@ -1,9 +1,12 @@
 """A platform of real files in real vaults, encrypted: restored, verified and drilled, and damaged on purpose."""
 
+import io
 import json
 import os
 import shutil
+import subprocess
 import threading
+import zipfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from tasks.core.errors import ConfigError
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
-from tasks.drilling import Asked, Drilling
+from tasks.drilling import Asked, Drilling, bundle
 from tasks.restore_runs import RestoreRun, VerifyRun
 from tasks.restoring import Restoring, Wish
 from tasks.systems.files import verify
@@ -161,8 +164,7 @@ def test_a_backup_that_is_damaged_in_the_vault_fails_its_system_and_the_others_g
 def test_a_drill_that_is_cancelled_says_how_far_it_came_and_tears_down(place):
     folder, _, _ = place
     take()
-    drilling = Drilling.open("shop", Settings(), Asked())
-    drilling.tell = lambda _text: drilling.cancel()
+    drilling = Drilling.open("shop", Settings(), Asked(), tell=lambda _text: drilling.cancel())
     made = drilling.run()
     assert made.interrupted.startswith("cancelled after 0 of 2")
     assert made.verdict is Verdict.UNKNOWN
@@ -341,3 +343,20 @@ def test_a_second_drill_shows_the_trend_of_the_first():
     store = Drilling.open("shop", Settings(), Asked())
     assert len(store._trend()) == 2
     assert json.loads(text)["next_quarter"]["plain_bytes"] > 0
+
+
+def test_the_evidence_of_a_drill_holds_all_that_checks_it_and_shows_a_change(place):
+    folder, _, _ = place
+    take()
+    drilling = Drilling.open("shop", Settings(), Asked())
+    made = drilling.run()
+    data = bundle(drilling, made)
+    assert data == bundle(drilling, made)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(folder / "evidence")
+    names = {path.relative_to(folder / "evidence").as_posix() for path in (folder / "evidence").rglob("*.*")}
+    assert {"drill.json", "report.html", "steps.txt", "timeline.png", "manifests/uploads.json"} <= names
+    check = ["sha256sum", "-c", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(check, cwd=folder / "evidence", check=False).returncode == 0  # noqa: S603
+    (folder / "evidence" / "drill.json").write_text("{}")
+    assert subprocess.run(check, cwd=folder / "evidence", check=False, capture_output=True).returncode == 1  # noqa: S603
