@@ -144,6 +144,22 @@ def test_what_no_transaction_holds_is_joined_to_one_moment_by_the_oplog(server, 
     assert 'mongorestore --uri "$URI" --stopOnError --oplogReplay dump' in backing.recovery(taken, list(sink.parts))
 
 
+def test_a_collection_that_is_renamed_while_it_is_read_ends_the_backup(server, admin, monkeypatch):
+    monkeypatch.setattr(dumping, "_SMALL", -1)
+    reading = dumping._all
+
+    def renaming(*arguments):
+        reading(*arguments)
+        admin.shop.empty.rename("renamed")
+
+    monkeypatch.setattr(dumping, "_all", renaming)
+    try:
+        with pytest.raises(TransientError, match="renamed while it was read"):
+            taken_from(server.address)
+    finally:
+        admin.shop.renamed.rename("empty")
+
+
 def test_a_transaction_that_lasts_too_long_goes_on_with_the_oplog(server, monkeypatch):
     monkeypatch.setattr(dumping, "_TRANSACTION_SECONDS", -1)
     taken, sink = taken_from(server.address)

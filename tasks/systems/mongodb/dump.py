@@ -20,6 +20,7 @@ from pymongo.read_concern import ReadConcern
 
 from tasks.clients.ahead import ahead
 from tasks.core.backup import Sink
+from tasks.core.errors import TransientError
 from tasks.systems.mongodb.connection import Blocking
 from tasks.systems.mongodb.layout import (
     BUCKETS,
@@ -167,7 +168,10 @@ def _metadata(client: Blocking, database: str, told: _Told) -> str:
 
 
 def _write_oplog(client: Blocking, copy: Dump) -> None:
-    """Write what happened since the first collection was read."""
+    """Write what happened since the first collection was read.
+
+    A collection that got another name meanwhile may be missing, or there twice; mongodump refuses it too.
+    """
     end = newest(client)
     if end is None or copy.start is None:
         must_hold(None, Timestamp(0, 0))
@@ -175,7 +179,10 @@ def _write_oplog(client: Blocking, copy: Dump) -> None:
     with copy.sink.part(OPLOG) as writer:
         for batch, _ in read_slice(client, copy.start, end):
             writer.write(batch)
-            for name, count in changes(map(raw, documents([batch]))).items():
+            entries = [raw(entry) for entry in documents([batch])]
+            if any(entry["op"] == "c" and "renameCollection" in entry["o"] for entry in entries):
+                raise TransientError("a collection was renamed while it was read", hint="take the backup again")
+            for name, count in changes(entries).items():
                 copy.changed[name] = copy.changed.get(name, 0) + count
     copy.moment = copy.start = end
 
