@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
+from deployments.bootstrap import bootstrap, job_template
 from deployments.lab.servers import free_ports
 from flows.backup import backup
 from tasks.clients.blobs import FolderStore
+from tasks.locks import lock_names
+from tasks.platforms import load, platform_names
 from tasks.vault.keys import new_key
 from tasks.vault.vault import Vault
 from tests.flows.conftest import PASSWORD, artifacts, write
@@ -137,6 +140,15 @@ async def test_a_broken_spec_is_told_to_the_channel_that_it_names(place, slack, 
     assert "Tiny, backup" in text
     (report,) = kept(place)
     assert "did you mean 'local'" in report["notes"][0]
+
+
+async def test_applying_the_deployments_makes_a_lock_for_every_system_that_is_backed_up():
+    await bootstrap("process", job_template("process", {}), wait=60)
+    async with get_client() as client:
+        there = {one.name: one.limit for one in await client.read_global_concurrency_limits(limit=200)}
+    wanted = {name for platform in platform_names() for name in lock_names(load(platform))}
+    assert len(wanted) > len(platform_names())
+    assert {name: there.get(name) for name in wanted} == dict.fromkeys(wanted, 1)
 
 
 SLOW = """
