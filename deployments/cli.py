@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from deployments import backup_commands, restore_commands, vault_commands, wal_commands
+from deployments import backup_commands, logs_commands, restore_commands, vault_commands, wal_commands
 from deployments.console import Exit, fail, progress, say_json, told
 from deployments.options import example as _example
 from deployments.options import json_option, lab_option, state_option
@@ -539,6 +539,7 @@ for command in (
     vault_commands.retention,
     wal_commands.wal_push,
     wal_commands.wal_fetch,
+    logs_commands.logs,
 ):
     main.add_command(command)
 

@@ -1,0 +1,77 @@
+"""How long the analysers of compliance take, against the bounds of the issue.
+
+In seconds of the processor, not of the clock: they run in one thread, and a machine that is busy with others makes them
+no slower.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.bench.figures import Figure
+
+_LINES = 1_000_000
+_BOUND = 10
+_ATTEMPT = """{t} web1 sshd[{n}]: Invalid user a{n} from {ip}
+{t} web1 sshd[{n}]: pam_unix(sshd:auth): check pass; user unknown
+{t} web1 sshd[{n}]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={ip} \n\
+{t} web1 sshd[{n}]: Failed password for invalid user a{n} from {ip} port {n} ssh2
+{t} web1 sshd[{n}]: Received disconnect from {ip}: 11: Bye Bye [preauth]
+"""
+_ENTRY = '{ip} - - [{t}] "GET {target} HTTP/1.1" {status} 512 "https://shop.example/{n}" "Mozilla/5.0 (X11; rv:{n})"\n'
+
+
+def run() -> dict[str, Figure]:
+    """Time `watchkeeper logs scan` over a million lines of each sort, as a whole process."""
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, write in (("sshd", _sshd), ("nginx", _nginx)):
+            path = Path(folder) / name
+            write(path)
+            figures[f"scan of 1M {name} lines, s"] = Figure(_seconds("logs", "scan", str(path)), _BOUND, "the issue")
+    return figures
+
+
+def _seconds(*arguments: str) -> float:
+    words = ["watchkeeper", *arguments, "--json"]
+    code = f"import sys; sys.argv = {words!r}; from deployments.cli import main; main()"
+    began = _used()
+    done = subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.PIPE)
+    if done.returncode not in (0, 1) or not done.stdout.startswith(b"{"):
+        raise RuntimeError(f"it ended with {done.returncode}")
+    return _used() - began
+
+
+def _used() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _address(chance: random.Random) -> str:
+    return f"{chance.randrange(1, 224)}.{chance.randrange(256)}.{chance.randrange(20)}.{chance.randrange(20)}"
+
+
+def _sshd(path: Path) -> None:
+    chance, at = random.Random(1), datetime(2025, 12, 10, tzinfo=UTC)  # noqa: S311 - no secret
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(_LINES // 5):
+            at += timedelta(seconds=chance.randrange(3))
+            file.write(_ATTEMPT.format(t=f"{at:%b %d %H:%M:%S}", n=number % 60000 + 1, ip=_address(chance)))
+
+
+def _nginx(path: Path) -> None:
+    chance, at = random.Random(2), datetime(2025, 12, 10, tzinfo=UTC)  # noqa: S311 - no secret
+    targets = ("/item/{}", "/search?q=caf%C3%A9+{}&page=2", "/", "/api/v1/x?id={}%27%20or%201=1--", "/a.css", "/b.js")
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(_LINES):
+            at += timedelta(seconds=chance.randrange(2))
+            target = chance.choices(targets, (20, 10, 30, 1, 20, 19))[0].format(number)
+            status = chance.choices((200, 404, 401, 429), (90, 6, 2, 2))[0]
+            stamp = f"{at:%d/%b/%Y:%H:%M:%S} +0000"
+            file.write(_ENTRY.format(ip=_address(chance), t=stamp, target=target, status=status, n=number % 300))
