@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import tarfile
 import threading
@@ -577,3 +578,21 @@ def test_a_server_archives_and_recovers_by_the_commands_themselves(tmp_path):
     recovering = {"restore_command": f"{command.format('wal-fetch')} %f %p", "hot_standby": "off"}
     with scratch.running(postgres.binaries(), data, tmp_path / "logs", settings=recovering) as again:
         assert rows(again.inside(), "SELECT count(*) FROM late") == [(7,)]
+
+
+def test_a_scratch_server_goes_with_the_process_that_started_it_even_where_that_is_killed(tmp_path):
+    code = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from tasks.systems.postgres import scratch\n"
+        "programs, folder = Path(sys.argv[1]), Path(sys.argv[2])\n"
+        "scratch.make_cluster(programs, folder / 'data')\n"
+        "with scratch.running(programs, folder / 'data', folder / 'server') as server:\n"
+        "    print(server.port, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", code, str(postgres.binaries()), str(tmp_path)]
+    killed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)  # noqa: S603 - our own
+    assert killed.returncode == -9, killed.stderr
+    assert int(killed.stdout)
+    wait_for(lambda: nothing_runs_in(tmp_path))
