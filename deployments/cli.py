@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from deployments import backup_commands, logs_commands, restore_commands, vault_commands, wal_commands
+from deployments import (
+    backup_commands,
+    capacity_commands,
+    logs_commands,
+    restore_commands,
+    vault_commands,
+    wal_commands,
+)
 from deployments.console import Exit, fail, progress, say_json, told
 from deployments.options import example as _example
 from deployments.options import json_option, lab_option, state_option
@@ -531,6 +538,7 @@ def lab_mend(target: str | None, *, state: Path, as_json: bool) -> None:
 for command in (
     backup_commands.backup,
     backup_commands.prune,
+    capacity_commands.forecast,
     restore_commands.restore,
     restore_commands.verify,
     restore_commands.drill,

@@ -1,0 +1,213 @@
+"""Forecast a series from itself alone: what comes, how sure that is, and when a limit is crossed.
+
+A small ensemble is weighed by its error at earlier origins of that very series; its intervals are what it was off
+there. Seasons, steps and saw-teeth are found, never assumed. Pure: no clock, no file.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tasks.core.forecasting.arrays import Floats, Runs, Seasons
+from tasks.core.forecasting.bands import Spread, coverage, spread_of, tails
+from tasks.core.forecasting.crossings import Crossing, crossing
+from tasks.core.forecasting.grid import Unfit
+from tasks.core.forecasting.growth import multiplicative
+from tasks.core.forecasting.members import members
+from tasks.core.forecasting.quality import Series
+from tasks.core.forecasting.seasons import find_seasons
+from tasks.core.forecasting.steps import Step, aligned, find_steps
+from tasks.core.forecasting.teeth import Teeth, find_teeth
+from tasks.core.forecasting.trends import theil_sen
+from tasks.core.forecasting.weights import combine, parts
+
+_ORIGINS = 21
+_FARTHEST = 2.0
+"""No further ahead than so many times the history; beyond it a forecast is made up."""
+_SHOWN = 0.05
+"""Members that count for less are not named."""
+_WORSE = 1.05
+"""An ensemble that was worse than seasonal naive by so much yields to it."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be known of a series.
+
+    Attributes:
+        horizon: Seconds ahead.
+        interval: Share of the cases that lie inside the interval: 0.8.
+        limits: Limits that are crossed from below: a disk's size.
+        floors: Limits that are crossed from above: free space.
+        lowest: What the quantity cannot fall below; found to be 0 where the history never does.
+        highest: What the quantity cannot exceed; 1 for a ratio.
+    """
+
+    horizon: float
+    interval: float = 0.8
+    limits: tuple[float, ...] = ()
+    floors: tuple[float, ...] = ()
+    lowest: float | None = None
+    highest: float | None = None
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """How the forecaster did at earlier origins; errors in units of seasonal naive's error within the history."""
+
+    mase: float
+    coverage: float
+    naive: float
+    origins: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What comes, for each step after the last."""
+
+    series: Series
+    value: Floats
+    low: Floats
+    high: Floats
+    seasons: Seasons
+    steps: list[Step]
+    teeth: Teeth | None
+    weights: dict[str, float]
+    backtest: Backtest
+    crossings: list[Crossing] = field(default_factory=list)
+    yields: bool = False
+
+    def time(self, steps: float) -> float:
+        """Return the moment so many measured steps after the last value, in seconds since 1970."""
+        return self.series.end + steps * self.series.measured_step
+
+
+def forecast(series: Series, question: Question) -> Forecast:
+    """Forecast a series.
+
+    Raises:
+        Unfit: The horizon is no time, or farther than the history carries.
+    """
+    values, count = series.values, len(series.values)
+    horizon = max(1, math.ceil(question.horizon / series.step - 1e-9))
+    if horizon > _FARTHEST * count:
+        raise Unfit(f"the horizon is more than twice as long as the history of {count} steps")
+    seasons, steps, teeth, level = _shape(values, series.step)
+    runs = _runs(count, horizon, seasons)
+    made = members(level, seasons, runs)
+    if multiplicative(values, seasons.block):
+        made |= {f"{name}, in logarithms": np.exp(said) for name, said in members(np.log(level), seasons, runs).items()}
+    names, said = list(made), np.array(list(made.values()))
+    truth = _truth(level, runs)
+    value, earlier, shares = combine(said, truth, parts(runs.horizon, seasons.day or seasons.week or seasons.block))
+    naive = names.index(_naive(seasons, names))
+    scale = float(np.abs(values[seasons.shortest :] - values[: -seasons.shortest]).mean()) or 1.0
+    worth, rival = _error(truth, earlier), _error(truth, said[naive, :-1])
+    yields = worth > _WORSE * rival
+    if yields:
+        value, earlier, shares = said[naive, -1], said[naive, :-1], np.eye(len(names))[naive]
+    errors = truth - earlier
+    graded = errors[:, np.isfinite(errors).any(axis=0)]
+    spread = spread_of(graded, horizon)
+    if series.fine > 1:
+        asked = max(1, math.ceil(question.horizon / series.measured_step - 1e-9))
+        value, spread = _finer(series, value, spread, asked)
+    lowest = 0.0 if question.lowest is None and values.min() >= 0 else question.lowest
+    value, low, high = (np.clip(path, lowest, question.highest) for path in _paths(value, spread, question.interval))
+    backtest = Backtest(
+        (rival if yields else worth) / scale, coverage(graded, question.interval), rival / scale, len(runs.past)
+    )
+    weights = {name: float(share) for name, share in zip(names, shares, strict=True) if share >= _SHOWN}
+    made_forecast = Forecast(series, value, low, high, seasons, steps, teeth, weights, backtest, yields=yields)
+    for limits, upward in ((question.limits, True), (question.floors, False)):
+        made_forecast.crossings.extend(
+            _crossing(limit, made_forecast, spread, question.interval, upward=upward) for limit in limits
+        )
+    return made_forecast
+
+
+def _shape(values: Floats, step: float) -> tuple[Seasons, list[Step], Teeth | None, Floats]:
+    """Find seasons, steps and saw-teeth, and move what lies before a step to today's level."""
+    seasons, teeth, level = find_seasons(values, step), find_teeth(values), values
+    grows = multiplicative(values, seasons.block)
+    steps = [] if teeth else find_steps(np.log(values) if grows else values, seasons.block)
+    if steps:
+        level = np.exp(aligned(np.log(values), steps)) if grows else aligned(values, steps)
+        seasons = find_seasons(level, step)
+    length = teeth.length if teeth else 0
+    if length and length not in seasons.periods and len(values) > 3 * length:
+        seasons = Seasons(seasons.block, seasons.day, seasons.week, length)
+    return seasons, steps, teeth, level
+
+
+def _runs(count: int, horizon: int, seasons: Seasons) -> Runs:
+    """Choose earlier origins: whole blocks before the end, so that each begins at the same time of day."""
+    graded = min(horizon, max(1, count // 3))
+    longest = max((*seasons.periods, 1))
+    first = max(min(2 * longest + seasons.block, count - graded - 1), count // 4, 4)
+    last = count - max(1, graded - graded // 4)
+    block = seasons.block
+    room = max(0, last - first)
+    stride = block * max(1, math.ceil(room / block / _ORIGINS))
+    if room // stride < _ORIGINS // 3:
+        stride = max(1, min(stride, room // (_ORIGINS // 3)))
+    begun = math.ceil((count - last) / stride) * stride
+    origins = np.arange(count - begun, first - 1, -stride)[:_ORIGINS][::-1]
+    if not len(origins):
+        origins = np.array([max(first, 1)])
+    return Runs(np.append(origins, count).astype(np.int64), horizon)
+
+
+def _truth(values: Floats, runs: Runs) -> Floats:
+    at = runs.past[:, None] + np.arange(runs.horizon)[None, :]
+    known = at < len(values)
+    return np.where(known, values[np.minimum(at, len(values) - 1)], np.nan)
+
+
+def _naive(seasons: Seasons, names: list[str]) -> str:
+    wanted = "day before" if seasons.day else "week before" if seasons.week else "tooth before" if seasons.tooth else ""
+    return wanted if wanted in names else "last value"
+
+
+def _error(truth: Floats, said: Floats) -> float:
+    return float(np.nanmean(np.abs(truth - said)))
+
+
+def _paths(value: Floats, spread: Spread, interval: float) -> tuple[Floats, Floats, Floats]:
+    below, above = (spread.at(share) for share in tails(interval))
+    return value, value + min(below, 0.0) * spread.scale, value + max(above, 0.0) * spread.scale
+
+
+def _finer(series: Series, value: Floats, spread: Spread, count: int) -> tuple[Floats, Spread]:
+    """Forecast measured steps from those that stand for several, which lie in their middles."""
+    places = (np.arange(1, count + 1) - (series.fine + 1) / 2) / series.fine + 1
+    known = np.arange(len(value) + 1)
+    finer = np.interp(places, known, np.concatenate((series.values[-1:], value)))
+    scale = np.interp(places, known, np.concatenate((spread.scale[:1], spread.scale)))
+    return finer, replace(spread, scale=np.hypot(scale, series.grain))
+
+
+def _crossing(limit: float, made: Forecast, spread: Spread, interval: float, *, upward: bool) -> Crossing:
+    values, sign = made.series.values, 1.0 if upward else -1.0
+    now = float(np.median(values[-3:]))
+    paths = {"low": made.low, "value": made.value, "high": made.high}
+    if made.teeth is not None and upward:
+        paths, now = _peaks(made, made.teeth, interval), float(values[-1])
+    needed = float((sign * (limit - paths["value"]) / spread.scale).min())
+    likely = float(np.mean(sign * spread.scores >= needed)) if len(spread.scores) else 0.0
+    return crossing(limit, now, paths, likely, upward=upward)
+
+
+def _peaks(made: Forecast, teeth: Teeth, interval: float) -> dict[str, Floats]:
+    """Return the line through the peaks of saw-teeth, and how far peaks lie off it."""
+    count, horizon = len(made.series.values), len(made.value)
+    slope, _ = theil_sen(teeth.heights)
+    slope /= max(1.0, float(np.median(np.diff(teeth.peaks))))
+    height = float(np.median(teeth.heights + slope * (count - 1 - teeth.peaks)))
+    off = teeth.heights - (height - slope * (count - 1 - teeth.peaks))
+    below, above = (float(np.quantile(off, share)) for share in tails(interval))
+    line = np.asarray(height + slope * np.arange(1, horizon + 1) / made.series.fine, dtype=np.float64)
+    return {"low": line + below, "value": line, "high": line + above}

@@ -1,0 +1,56 @@
+"""The shapes that a forecast's parts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Seasons:
+    """The cycles that a series has, in steps.
+
+    Attributes:
+        block: Steps of one block, of which trends are made: a day where the steps are shorter, else one step.
+        day: Steps of a day, where it was found; 0 where not.
+        week: Steps of a week, where it was found; 0 where not.
+        tooth: Steps of one saw-tooth, where the series has them in a rhythm; 0 where not.
+    """
+
+    block: int
+    day: int = 0
+    week: int = 0
+    tooth: int = 0
+
+    @property
+    def shortest(self) -> int:
+        """The cycle that seasonal naive repeats; 1 where there is none."""
+        return self.day or self.week or self.tooth or 1
+
+    @property
+    def periods(self) -> tuple[int, ...]:
+        """All cycles that were found, shortest first."""
+        return tuple(period for period in (self.day, self.week, self.tooth) if period)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Where forecasts begin: at earlier moments, to be graded, and last of all at the end of the series.
+
+    Attributes:
+        origins: The index of the first step that each forecasts, rising; the last is the length of the series.
+        horizon: Steps that each forecasts.
+    """
+
+    origins: Integers
+    horizon: int
+
+    @property
+    def past(self) -> Integers:
+        """The origins that can be graded."""
+        return self.origins[:-1]

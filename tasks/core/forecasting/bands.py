@@ -1,0 +1,106 @@
+"""Prediction intervals that keep their word: conformal, on what the ensemble was off at its own earlier origins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.core.forecasting.arrays import Floats
+
+_INDEPENDENT = 1.6
+"""How many independent looks one earlier origin is worth, when a quantile of so few is corrected."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far off a forecast is: in general at each step ahead, and which multiples of that bound how much.
+
+    Attributes:
+        scale: The usual error at each step ahead.
+        scores: Signed errors at earlier origins, in usual errors, rising.
+        looks: How many independent looks they come from.
+    """
+
+    scale: Floats
+    scores: Floats
+    looks: float
+
+    def at(self, share: float) -> float:
+        """Return the multiple of the usual error below which the error stays in this share of the cases."""
+        return _quantile(self.scores, share, self.looks)
+
+
+def spread_of(errors: Floats, horizon: int) -> Spread:
+    """Learn the spread.
+
+    Args:
+        errors: `origins x steps`, truth less forecast; NaN where it is not known.
+        horizon: Steps to spread over; beyond those that were graded it grows as it grew before.
+    """
+    scale = _scale(errors)
+    scores = errors / scale
+    known = np.sort(scores[np.isfinite(scores)])
+    looks = _INDEPENDENT * float(np.isfinite(errors).any(axis=1).sum())
+    return Spread(_lengthened(scale, horizon), known, looks)
+
+
+def coverage(errors: Floats, interval: float) -> float:
+    """Return the share of errors inside the interval that the other origins would have given; NaN for one origin."""
+    origins = len(errors)
+    if origins < 2:  # noqa: PLR2004
+        return float("nan")
+    scores = errors / _scale(errors)
+    within = []
+    for origin in range(origins):
+        others = np.delete(scores, origin, axis=0)
+        known = np.sort(others[np.isfinite(others)])
+        own = scores[origin][np.isfinite(scores[origin])]
+        if not len(known) or not len(own):
+            continue
+        looks = _INDEPENDENT * (origins - 1)
+        low, high = (_quantile(known, share, looks) for share in tails(interval))
+        within.append(((own >= low) & (own <= high)).mean())
+    return float(np.mean(within)) if within else float("nan")
+
+
+def tails(interval: float) -> tuple[float, float]:
+    """Return the two shares between which an interval lies: 0.8 is from 0.1 to 0.9."""
+    return (1 - interval) / 2, (1 + interval) / 2
+
+
+def _quantile(known: Floats, share: float, looks: float) -> float:
+    """Return a quantile, moved outwards as few looks ask for it: the conformal correction."""
+    if not len(known):
+        return 0.0
+    moved = 0.5 + (share - 0.5) * (1 + 1 / max(looks, 1.0))
+    at = float(np.clip(moved, 0.0, 1.0)) * (len(known) - 1)
+    below = int(at)
+    above = min(below + 1, len(known) - 1)
+    return float(known[below] + (known[above] - known[below]) * (at - below))
+
+
+def _scale(errors: Floats) -> Floats:
+    """Return the mean absolute error at each step ahead, over that step and its neighbours."""
+    seen = np.isfinite(errors)
+    total = np.where(seen, np.abs(errors), 0.0).sum(axis=0)
+    count = seen.sum(axis=0).astype(float)
+    half = max(1, errors.shape[1] // 16)
+    steps = np.arange(errors.shape[1])
+    starts, ends = np.maximum(steps - half, 0), np.minimum(steps + half + 1, errors.shape[1])
+    sums, counts = (np.concatenate(([0.0], np.cumsum(part))) for part in (total, count))
+    near = (sums[ends] - sums[starts]) / np.maximum(counts[ends] - counts[starts], 1.0)
+    whole = total.sum() / max(count.sum(), 1.0)
+    return np.asarray(np.maximum(near, 0.05 * whole) + 1e-12)
+
+
+def _lengthened(scale: Floats, horizon: int) -> Floats:
+    known = len(scale)
+    if horizon <= known:
+        return scale[:horizon]
+    steps = np.log(np.arange(1, known + 1))
+    logs = np.log(scale)
+    away = steps - steps.mean()
+    growth = float(np.clip((away @ logs) / max(float(away @ away), 1e-12), 0.25, 1.0)) if known > 3 else 0.5  # noqa: PLR2004
+    beyond = scale[-1] * (np.arange(known + 1, horizon + 1) / known) ** growth
+    return np.concatenate((scale, beyond))

@@ -1,0 +1,86 @@
+"""Level shifts and clean-ups: where a series began anew, and its history as if it had always been at today's level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.core.forecasting.arrays import Floats
+
+_CLEAR = 4.0
+"""A step is so many times as high as three of four changes from one block to the next are at most."""
+_KEPT = 0.6
+"""What must be left of a step once a week has passed; a holiday or a burst is none."""
+_MOST = 8
+
+
+@dataclass(frozen=True)
+class Step:
+    """A lasting change of level.
+
+    Attributes:
+        at: The index of the first value on the new level.
+        height: How much higher the new level is; negative for a drop.
+    """
+
+    at: int
+    height: float
+
+
+def find_steps(values: Floats, block: int) -> list[Step]:
+    """Return the lasting changes of level, oldest first.
+
+    Args:
+        values: The series, without gaps.
+        block: Steps of a day, or what takes its place; a level is the mean of one block.
+    """
+    width = max(block, 4)
+    if len(values) < 6 * width:
+        return []
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    means = (sums[width:] - sums[:-width]) / width
+    change = means[width:] - means[:-width]
+    usual = float(np.median(change))
+    away = np.abs(change - usual)
+    bound = _CLEAR * float(np.quantile(away, 0.75)) + 1e-9 * float(np.abs(values).max())
+    found: list[Step] = []
+    while len(found) < _MOST and (strongest := int(np.argmax(away))) >= 0 and away[strongest] > bound:
+        at = _sharpened(values, strongest + width, width, float(change[strongest] - usual))
+        height = _lasting(values, at, width, usual / width)
+        if height is not None and abs(height) > _KEPT * away[strongest] and height * (change[strongest] - usual) > 0:
+            found.append(Step(at, height))
+        away[max(0, strongest - width) : strongest + width + 1] = 0.0
+    return sorted(found, key=lambda step: step.at)
+
+
+def aligned(values: Floats, steps: list[Step]) -> Floats:
+    """Return the series with everything before each step moved to the level after it."""
+    moved = values.copy()
+    for step in steps:
+        moved[: step.at] += step.height
+    return moved
+
+
+def _sharpened(values: Floats, near: int, width: int, height: float) -> int:
+    """Return where the change itself is, rather than where the means differ most."""
+    start, end = max(near - width // 2, width + 1), min(near + width // 2 + 1, len(values) - 1)
+    if start >= end:
+        return near
+    jumps = np.diff(values)
+    here, before = jumps[start - 1 : end], jumps[start - 1 - width : end - width]
+    sign = 1.0 if height > 0 else -1.0
+    return start + int(np.argmax(sign * (here - before)))
+
+
+def _lasting(values: Floats, at: int, width: int, slope: float) -> float | None:
+    """Return what is left of a step after up to a week, held against the same phases before it; None: too early."""
+    left = len(values) - at
+    if left < 2 * width:
+        return None
+    back = 7 * width if at >= 7 * width else (at // width) * width
+    if back <= 0:
+        return None
+    span = min(back, left)
+    same_phases = values[at : at + span] - values[at - back : at - back + span]
+    return float(np.median(same_phases)) - slope * back

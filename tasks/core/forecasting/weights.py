@@ -1,0 +1,56 @@
+"""How much each member counts, by how far off it was at the earlier origins of that very series."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from tasks.core.forecasting.arrays import Floats
+
+_POWER = 12
+_RECENT = 0.92
+"""How much an origin counts for each that came after it."""
+
+
+def parts(horizon: int, cycle: int) -> list[slice]:
+    """Cut a horizon where other members become the better ones: near, within a cycle, and beyond."""
+    unit = cycle if cycle > 1 else max(2, horizon // 2)
+    cuts = [0, *sorted({cut for cut in (unit // 4, unit, 7 * unit) if 0 < cut < horizon}), horizon]
+    return [slice(start, end) for start, end in pairwise(cuts)]
+
+
+def combine(said: Floats, truth: Floats, cuts: list[slice]) -> tuple[Floats, Floats, Floats]:
+    """Weigh the members and return what they say together.
+
+    Args:
+        said: `members x origins x horizon`; the last origin is the forecast itself.
+        truth: `origins - 1 x horizon`; NaN where the series has ended or a value is missing.
+        cuts: Parts of the horizon that are weighed apart.
+
+    Returns:
+        The forecast; the ensemble at each earlier origin, weighed by the other origins only; the weights in the mean.
+    """
+    members, origins, _ = said.shape
+    recent = _RECENT ** np.arange(origins - 2, -1, -1.0)
+    forecast = np.empty(said.shape[2])
+    earlier = np.empty(truth.shape)
+    shares = np.zeros(members)
+    for cut in cuts:
+        off = np.abs(said[:, :-1, cut] - truth[None, :, cut])
+        seen = np.isfinite(off)
+        error = np.where(seen, off, 0.0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1)
+        counts = recent * (seen.sum(axis=2)[0] > 0)
+        total = error @ counts
+        share = _shares(total[:, None])[:, 0]
+        forecast[cut] = share @ said[:, -1, cut]
+        others = _shares(total[:, None] - error * counts) if origins > 2 else _shares(total[:, None])  # noqa: PLR2004
+        earlier[:, cut] = np.einsum("mo,moh->oh", np.broadcast_to(others, (members, origins - 1)), said[:, :-1, cut])
+        shares += share * (cut.stop - cut.start)
+    return forecast, earlier, shares / shares.sum()
+
+
+def _shares(error: Floats) -> Floats:
+    floor = error.max(axis=0) * 1e-9 + 1e-300
+    share = ((error.min(axis=0) + floor) / (error + floor)) ** _POWER
+    return np.asarray(share / share.sum(axis=0))
