@@ -12,6 +12,7 @@ import click
 from deployments import (
     backup_commands,
     capacity_commands,
+    controls_commands,
     logs_commands,
     restore_commands,
     vault_commands,
@@ -548,6 +549,7 @@ for command in (
     wal_commands.wal_push,
     wal_commands.wal_fetch,
     logs_commands.logs,
+    controls_commands.controls,
 ):
     main.add_command(command)
 

@@ -25,6 +25,43 @@ _ATTEMPT = """{t} web1 sshd[{n}]: Invalid user a{n} from {ip}
 {t} web1 sshd[{n}]: Received disconnect from {ip}: 11: Bye Bye [preauth]
 """
 _ENTRY = '{ip} - - [{t}] "GET {target} HTTP/1.1" {status} 512 "https://shop.example/{n}" "Mozilla/5.0 (X11; rv:{n})"\n'
+_MANIFESTS = 5_000
+_DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: app-{n}
+  namespace: shop
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {{app: a}}
+  template:
+    metadata:
+      labels: {{app: a}}
+    spec:
+      hostNetwork: true
+      initContainers:
+        - name: init
+          image: busybox
+      containers:
+        - name: app
+          image: nginx:latest
+          env:
+            - name: DB_PASSWORD
+              value: hunter2
+            - name: ADDRESS
+              value: http://x/y
+          ports:
+            - containerPort: 80
+          resources:
+            requests:
+              cpu: 100m
+          livenessProbe:
+            httpGet: {{path: /, port: 80}}
+      volumes:
+        - name: v
+          hostPath: {{path: /etc}}
+"""
 
 
 def run() -> dict[str, Figure]:
@@ -35,6 +72,10 @@ def run() -> dict[str, Figure]:
             path = Path(folder) / name
             write(path)
             figures[f"scan of 1M {name} lines, s"] = Figure(_seconds("logs", "scan", str(path)), _BOUND, "the issue")
+        manifests = Path(folder) / "manifests"
+        _manifests(manifests)
+        asked = ("controls", "run", "kubernetes", "--manifests", str(manifests))
+        figures["5,000 manifests judged, s"] = Figure(_seconds(*asked), _BOUND, "the issue")
     return figures
 
 
@@ -51,6 +92,12 @@ def _seconds(*arguments: str) -> float:
 def _used() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def _manifests(folder: Path) -> None:
+    folder.mkdir()
+    for number in range(_MANIFESTS):
+        (folder / f"{number}.yaml").write_text(_DEPLOYMENT.format(n=number), encoding="utf-8")
 
 
 def _address(chance: random.Random) -> str:

@@ -8,6 +8,7 @@ import yaml
 
 from deployments.cli import main
 from deployments.lab import faults
+from tasks.controls import controls
 from tasks.core.settings import Settings
 from tasks.platforms import platform_names
 from tasks.systems import kinds
@@ -40,6 +41,11 @@ def test_every_flow_has_a_deployment():
 @pytest.mark.parametrize("kind", kinds())
 def test_every_kind_is_documented(kind):
     assert f"`{kind}`" in text("docs/platform-spec.md")
+
+
+@pytest.mark.parametrize("control", controls())
+def test_every_control_is_documented(control):
+    assert f"`{control}`" in text("docs/compliance.md")
 
 
 @pytest.mark.parametrize("platform", platform_names())

@@ -1,0 +1,91 @@
+"""Runs controls: fetches the facts, hands them to the judges, and says what was not judged and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.controls import about
+from tasks.controls.kubernetes.reading import Manifests
+from tasks.core.control import Judged, Result, settle, summary
+from tasks.core.errors import ConfigError
+
+_ENDINGS = frozenset({".yaml", ".yml", ".json"})
+_LARGEST = 64 << 20
+_MUST_BE_SEEN_TO = frozenset({"broken", "template", "kustomization"})
+
+
+def judge_manifests(folder: Path) -> dict[str, Any]:
+    """Judge every manifest under a folder, or one file; nothing is skipped in silence.
+
+    Raises:
+        ConfigError: There is no such folder or file.
+    """
+    facts = read_manifests(folder)
+    judged = [settle(control, facts) for control in about("kubernetes")]
+    findings = [finding for one in sorted(judged, key=_worst_first) for finding in one.findings()]
+    unread = [vars(one) for one in facts.unread]
+    by_severity: dict[str, int] = {}
+    for finding in findings:
+        by_severity[finding["severity"]] = by_severity.get(finding["severity"], 0) + 1
+    return {
+        "verdict": _verdict(judged, facts),
+        "summary": {
+            "files": facts.files,
+            "resources": len(facts.resources),
+            "findings": len(findings),
+            "by_severity": by_severity,
+            "controls": summary(judged),
+            "not_judged": len(unread),
+        },
+        "findings": findings,
+        "controls": [one.as_dict() for one in judged],
+        "not_judged": unread,
+    }
+
+
+def read_manifests(folder: Path) -> Manifests:
+    """Read every manifest under a folder, or one file.
+
+    Raises:
+        ConfigError: There is no such folder or file.
+    """
+    if not folder.exists():
+        raise ConfigError(f"there is no {folder}", hint="name a folder with manifests, or one file")
+    facts = Manifests()
+    for path in _files(folder) if folder.is_dir() else [folder]:
+        name = str(path.relative_to(folder)) if folder.is_dir() else path.name
+        try:
+            if path.stat().st_size > _LARGEST:
+                facts.refuse(name, "it is larger than any manifest")
+                continue
+            text = path.read_bytes()
+        except OSError as error:
+            facts.refuse(name, f"it cannot be read: {error.strerror}")
+            continue
+        facts.read(text, name)
+    return facts
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files in the order of their names; hidden folders are no manifests, and links may lead anywhere."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        for name in sorted(files):
+            path = Path(root, name)
+            if path.suffix.lower() in _ENDINGS and (path.is_file() or path.is_symlink()):
+                yield path
+
+
+def _worst_first(judged: Judged) -> tuple[int, str]:
+    return judged.control.severity.rank, judged.control.id
+
+
+def _verdict(judged: list[Judged], facts: Manifests) -> str:
+    results = {one.result for one in judged}
+    if Result.FAIL in results:
+        return "failed"
+    blind = not facts.resources or any(one.why in _MUST_BE_SEEN_TO for one in facts.unread)
+    return "unknown" if blind or Result.ERROR in results else "passed"
