@@ -354,6 +354,7 @@ class Drilling:
             interrupted=self._interrupted,
             rto_target=recovery.rto.total_seconds() if recovery else None,
             rpo_target=recovery.rpo.total_seconds() if recovery else None,
+            rpo_systems=self.platform.drill.rpo,
             trend=tuple(self._trend()),
         )
         return drill.model_copy(update={"next_quarter": next_quarter([*drill.trend, drill.as_past()])})
@@ -369,6 +370,7 @@ class Drilling:
         ]
         said += [f"{name}: it is not backed up" for name in stores]
         said += [f"{one.system}: {one.error}" for one in systems if one.outcome is Outcome.NOT_CHECKED]
+        said += [f"{one.name}: {one.note}" for one in self._overall if one.outcome is Outcome.NOT_CHECKED]
         if not self.platform.drill.smoke:
             said.append("the application: the spec names no smoke test under `drill`")
         return [*said, *self._uncovered]

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 from tasks.clients.process import run
 from tasks.core.drill_plan import Reconciliation, Smoke
@@ -24,7 +26,7 @@ from tasks.systems import kinds
 
 _NAMED = 3
 _TAIL = 400
-_INHERITED = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+_INHERITED = ("HOME", "LANG", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,36 @@ def _reconciled(held: Reconciliation, copies: dict[str, Copy]) -> _Held:
 
 
 def _smoke(smoke: Smoke, copies: dict[str, Copy], access: Access) -> _Held:
+    folder = _source_folder(smoke, access)
     addresses = {variable: _copy(copies, system).restored.address for variable, system in smoke.addresses.items()}
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    seconds = smoke.timeout.total_seconds()
-    ran = asyncio.run(run(smoke.command, environment=inherited | addresses, seconds=seconds))
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    ran = asyncio.run(
+        run(
+            smoke.command,
+            environment=inherited | addresses | {"PATH": path},
+            seconds=smoke.timeout.total_seconds(),
+            folder=folder,
+        )
+    )
     said = access.resolver.scrub(f"{ran.output}\n{ran.errors}".strip())
     for address in addresses.values():
         said = said.replace(address, "***")
     outcome = Outcome.PASSED if ran.status == 0 else Outcome.FAILED
     return outcome, "exit status 0", f"exit status {ran.status}", "" if ran.status == 0 else said[-_TAIL:]
+
+
+def _source_folder(smoke: Smoke, access: Access) -> Path | None:
+    """Return where a smoke test is run.
+
+    Raises:
+        NotOffered: Nothing is there, or not what the command names.
+    """
+    if smoke.folder is None:
+        return None
+    folder = Path(access.resolver.resolve(smoke.folder))
+    named = [word for word in smoke.command if "/" in word and "://" not in word and not word.startswith(("-", "/"))]
+    for path in (folder, *(folder / word for word in named)):
+        if not path.exists():
+            raise NotOffered(f"{path} is not there")
+    return folder

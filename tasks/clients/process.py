@@ -14,6 +14,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from tasks.core.errors import Denied, NotOffered, TransientError, Unreachable, WatchkeeperError
@@ -229,6 +230,7 @@ async def run(
     seconds: float,
     limit: int = _LARGEST_OUTPUT,
     environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Ran:
     """Run a program to its end, whatever its exit status.
 
@@ -237,6 +239,7 @@ async def run(
         seconds: It is killed when it takes longer.
         limit: So many bytes of each of its outputs are kept.
         environment: What it sees besides PATH.
+        folder: Where it is run; where we are, without one.
 
     Raises:
         NotOffered: There is no such program here.
@@ -251,6 +254,7 @@ async def run(
             stdout=PIPE,
             stderr=PIPE,
             env={**base, **(environment or {})},
+            cwd=folder,
             start_new_session=True,
         )
     except OSError as error:

@@ -147,6 +147,7 @@ class Drill(Model):
     left_running: tuple[str, ...] = Field((), description="What could not be torn down.")
     rto_target: float | None = None
     rpo_target: float | None = None
+    rpo_systems: tuple[str, ...] = Field((), description="Whose newest records count for the RPO; all where empty.")
     trend: tuple[Past, ...] = Field((), description="Earlier drills, oldest first.")
     next_quarter: Projection | None = None
     run_url: str | None = None
@@ -175,8 +176,9 @@ class Drill(Model):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def rpo(self) -> RecoveryPoint:
-        """How much is lost."""
-        told = [(one.recovered_to, one.system) for one in self.systems if one.recovered_to is not None]
+        """How much is lost, of the systems that count."""
+        counted = [one for one in self.systems if not self.rpo_systems or one.system in self.rpo_systems]
+        told = [(one.recovered_to, one.system) for one in counted if one.recovered_to is not None]
         if not told:
             return RecoveryPoint(target=self.rpo_target)
         oldest, system = min(told)

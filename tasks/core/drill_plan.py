@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks.core.model import Model
+from tasks.core.references import Address
 from tasks.core.units import Duration
 
 _VARIABLE = r"^[A-Z_][A-Z0-9_]*$"
@@ -34,6 +35,9 @@ class Smoke(Model):
     )
     addresses: dict[Annotated[str, Field(pattern=_VARIABLE)], str] = Field(
         min_length=1, description="Environment variables, and the system whose restored copy's address each is given."
+    )
+    folder: Address | None = Field(
+        None, description="Where it is run: the application's source. Where there is none, the test is not covered."
     )
     timeout: Duration = Field(timedelta(minutes=5), gt=timedelta(0), description="It is ended when it takes longer.")
 
@@ -62,6 +66,11 @@ class DrillPlan(Model):
     scenarios: tuple[Scenario, ...] = Field(
         (Scenario.COMPLETE,), min_length=1, description="The disasters that a quarter's drill rehearses, in turn."
     )
+    rpo: tuple[str, ...] = Field(
+        (),
+        description="The systems whose newest record is held against the RPO: those with the records. A copy of what "
+        "seldom changes, such as configuration, is as old as it is. All by default.",
+    )
     smoke: dict[str, Smoke] = Field(default_factory=dict, description="Tests of the application, by name.")
     reconcile: dict[str, Reconciliation] = Field(
         default_factory=dict, description="Rows held against the objects that they name, by name."
@@ -70,6 +79,8 @@ class DrillPlan(Model):
 
     def uses(self) -> Iterator[tuple[tuple[str, ...], str, tuple[str, ...]]]:
         """Yield each system that is named: its path, the name, and the kinds that it may be of; any where empty."""
+        for position, system in enumerate(self.rpo):
+            yield ("rpo", str(position)), system, ()
         for name, smoke in self.smoke.items():
             for variable, system in smoke.addresses.items():
                 yield ("smoke", name, "addresses", variable), system, ()
