@@ -307,6 +307,7 @@ class Drilling:
             error=proof.error,
             hint=proof.hint,
             details=dict(proof.details),
+            warnings=proof.warnings,
         )
 
     def _lost(self, name: str, error: WatchkeeperError, chosen: Chosen | None = None) -> SystemRecovery:
@@ -370,6 +371,7 @@ class Drilling:
         ]
         said += [f"{name}: it is not backed up" for name in stores]
         said += [f"{one.system}: {one.error}" for one in systems if one.outcome is Outcome.NOT_CHECKED]
+        said += [f"{one.system}: {warning}" for one in systems for warning in one.warnings]
         said += [f"{one.name}: {one.note}" for one in self._overall if one.outcome is Outcome.NOT_CHECKED]
         if not self.platform.drill.smoke:
             said.append("the application: the spec names no smoke test under `drill`")

@@ -9,15 +9,16 @@ from tasks.core.errors import ConfigError, Garbled, WatchkeeperError
 from tasks.core.manifest import Part
 from tasks.core.restore import Restored, Source
 from tasks.core.results import Outcome
-from tasks.restoring import Chosen, Restoring
+from tasks.restoring import Chosen, Restoring, Timer
 from tasks.systems import kinds
+from tasks.vault.archive import Archive
 from tasks.vault.damage import Damage, Damaged, through
 from tasks.vault.keys import Identity, new_key
 from tasks.vault.source import VaultSource
 
 
 def controls_of(restoring: Restoring, chosen: Chosen, identity: Identity | None) -> Iterator[NegativeControl]:
-    """Read a backup that is truncated, bit-flipped, lacks a part, or is opened with a wrong key.
+    """Read a backup that is truncated, bit-flipped, lacks a part or log, or is opened with a wrong key.
 
     The smallest part that holds anything is damaged, so that this costs little at any size.
 
@@ -39,6 +40,27 @@ def controls_of(restoring: Restoring, chosen: Chosen, identity: Identity | None)
         other = Identity(new_key().identity)
         source = VaultSource(chosen.vault, chosen.manifest, other)
         yield _read(restoring, chosen, "wrong key", encrypted[0], source, ConfigError)
+    yield from _without_log(restoring, chosen, identity)
+
+
+def _without_log(restoring: Restoring, chosen: Chosen, identity: Identity | None) -> Iterator[NegativeControl]:
+    """Restore a copy whose archived log lacks a file that it needs: it must be refused, and the file named."""
+    ask = kinds()[chosen.spec.kind].needed_log()
+    name = ask(VaultSource(chosen.vault, chosen.manifest, identity)) if ask is not None else None
+    if name is None:
+        return
+    manifest = chosen.manifest
+    sidecar = f"{Archive(chosen.vault, manifest.platform, manifest.system).folder}/{name}.json"
+    store = Damaged(chosen.vault.store, sidecar, Damage.MISSING)
+    source = VaultSource(through(chosen.vault, store), manifest, identity)
+    said = f"{name} was not missed"
+    red = False
+    try:
+        with restoring.restored(chosen, Timer(restoring.access.now), source=source, who="drill"):
+            pass
+    except WatchkeeperError as error:
+        said, red = restoring.access.resolver.scrub(error.message), name in error.message
+    yield NegativeControl(name="missing log", system=chosen.system, red=red, seen=said)
 
 
 def _read(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -103,7 +102,8 @@ def _reconciled(held: Reconciliation, copies: dict[str, Copy]) -> _Held:
     ask, names = kinds()[rows.spec.kind].values(), kinds()[objects.spec.kind].paths()
     if ask is None or names is None:
         raise NotOffered("this version cannot hold these kinds against each other")
-    wanted = {value.removeprefix(held.strip) for value in ask(rows.spec, rows.restored, held.query)}
+    query = held.query.replace("{as_of}", f"'{objects.source.manifest.consistent_as_of.isoformat()}'")
+    wanted = {value.removeprefix(held.strip) for value in ask(rows.spec, rows.restored, query)}
     there = set(names(objects.source))
     missing, orphans = sorted(wanted - there), len(there - wanted)
     named = ", ".join(islice(missing, _NAMED))
@@ -120,7 +120,8 @@ def _smoke(smoke: Smoke, copies: dict[str, Copy], access: Access) -> _Held:
     folder = _source_folder(smoke, access)
     addresses = {variable: _copy(copies, system).restored.address for variable, system in smoke.addresses.items()}
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    own = [str(folder / ".venv" / "bin")] if folder is not None else []
+    path = os.pathsep.join([*own, os.environ.get("PATH", os.defpath)])
     ran = asyncio.run(
         run(
             smoke.command,

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from deployments.lab import certificates, log_lines, vaults
+from deployments.lab import application, archiving, certificates, log_lines, vaults
 from deployments.lab.kubernetes.seeds import SEEDS
 from deployments.lab.pieces import SOCKET, Lab, Piece
 from deployments.lab.servers import (
@@ -107,6 +107,7 @@ def draw(specs: Iterable[PlatformSpec], state: Path) -> tuple[Blueprint, Lab]:
             _KINDS.get(system.kind, _not_played)(plan, target, system)
         _inner(plan, spec)
         vaults.provide(plan, spec)
+        application.provide(plan, spec)
         for link in spec.links.values():
             if isinstance(link, AddressReference) and link.default is None:
                 plan.fill(link, f"http://{HOST}:1/")
@@ -140,10 +141,13 @@ def _postgres(plan: Blueprint, target: str, system: Any) -> None:
     platform, folder = target.partition("/")[0], _folder(plan, target)
     password = secrets.token_urlsafe(18)
     plan.fill(system.dsn, f"postgresql://{MONITOR}:{password}@{HOST}:{front}/{platform}")
-    plan.jobs.append((target, lambda: postgres.server(folder, back, name=_name(target))))
+    archives = archiving.wanted(system)
+    settings = archiving.SETTINGS if archives else None
+    plan.jobs.append((target, lambda: postgres.server(folder, back, settings, name=_name(target))))
     details = {"password": password, "owner_password": secrets.token_urlsafe(18), "database": platform}
     plan.environment["PG_BIN"] = str(postgres.binaries())
     details["backup_password"] = secrets.token_urlsafe(18)
+    details |= {archiving.ARCHIVES: "yes"} if archives else {}
     plan.fill(system.backup_dsn, f"postgresql://{BACKUP_SQL}:{details['backup_password']}@{HOST}:{front}/{platform}")
     plan.pieces.append(Piece(target, "postgres", front, back, process=_name(target), details=details))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import os
 import re
 import shutil
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments import control, supervisor
+from deployments.lab import archiving
 from deployments.lab.blueprint import STORE, Blueprint, draw
 from deployments.lab.pieces import SOCKET, Lab, Piece
 from deployments.lab.seeding import seed
@@ -113,6 +115,7 @@ def _fresh(specs: list[PlatformSpec], state: Path, progress: Progress) -> LabSta
         if piece.note:
             progress(f"{piece.target}: {piece.note}")
     _write_private(state / LAB_VALUES, json.dumps(plan.unplayed | plan.environment, indent=1))
+    archiving.begin(lab.pieces, state, os.environ)
     progress(f"the lab is up after {time.monotonic() - began:.1f} s")
     return status(state)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from itertools import product
 from typing import Any
 
 import psycopg
@@ -26,6 +27,8 @@ _REDIS_GRANT = (
     "+memory|stats +memory|usage +client|list +dbsize +lastsave +scan +type +ttl +pttl +llen +lindex +hlen +zrange "
     "(~service_registry:* +getrange +hmget)"
 )
+_NAMED_BY_ROWS = 20
+"""So many objects the rows in `data/` name."""
 
 
 def seed(piece: Piece) -> None:
@@ -196,8 +199,12 @@ def _objects(bucket: str, prefix: str) -> Iterator[tuple[str, bytes]]:
         yield f"{prefix}{bucket.split('-', maxsplit=1)[0]}_{stamp}_020000.sql.gz", b"\x1f\x8b" + bytes(50_000)
         yield f"{prefix}latest.sql.gz", b"\x1f\x8b" + bytes(50_000)
         return
-    for number in range(20):
-        yield f"{prefix}uploads/{stamp}/{number:04}.pdf", b"%PDF-1.7\n" + bytes(4_000 + 700 * number)
+    if "content" in bucket:
+        for number, modality in product(range(_NAMED_BY_ROWS), ("text", "image", "audio")):
+            yield f"{prefix}packs/{number:04}/{modality}", f"{modality} {number}".encode().ljust(4_000)
+        return
+    for number in range(_NAMED_BY_ROWS):
+        yield f"{prefix}uploads/{number:04}.pdf", b"%PDF-1.7\n" + bytes(4_000 + 700 * number)
 
 
 def _prometheus(piece: Piece) -> None:

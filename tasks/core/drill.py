@@ -50,6 +50,7 @@ class SystemRecovery(Model):
     error: str = Field("", description="Why it did not come back, or how far it came.")
     hint: str = ""
     details: dict[str, Any] = Field(default_factory=dict, description="What else is worth telling; never a secret.")
+    warnings: tuple[str, ...] = Field((), description="What is not as it might be taken to be, for a person.")
 
     @property
     def seconds(self) -> float:

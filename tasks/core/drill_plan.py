@@ -37,7 +37,9 @@ class Smoke(Model):
         min_length=1, description="Environment variables, and the system whose restored copy's address each is given."
     )
     folder: Address | None = Field(
-        None, description="Where it is run: the application's source. Where there is none, the test is not covered."
+        None,
+        description="Where it is run: the application's source; programs of its `.venv/bin` are found first. Where it "
+        "is not there, the test is not covered.",
     )
     timeout: Duration = Field(timedelta(minutes=5), gt=timedelta(0), description="It is ended when it takes longer.")
 
@@ -46,7 +48,10 @@ class Reconciliation(Model):
     """Rows that name objects, held against the objects that the backup of a bucket or a folder holds."""
 
     rows: str = Field(description="The system with the rows.")
-    query: str = Field(description="What names the objects there, one key a row: `SELECT object_key FROM uploads`.")
+    query: str = Field(
+        description="What names the objects there, a key a row: `SELECT object_key FROM uploads WHERE at <= {as_of}`. "
+        "`{as_of}` stands for the moment that the objects' backup shows: what came later is in no backup of theirs yet."
+    )
     objects: str = Field(description="The system with the objects, of kind `s3` or `files`.")
     strip: str = Field("", description="What each row's value begins with that the keys do not have.")
     missing: int = Field(0, ge=0, description="So many rows may name what is not there: written between the two.")

@@ -84,6 +84,10 @@ class Kind:
         """Import and return what names the objects that a backup holds, or None where the kind has none."""
         return cast("Callable[[Source], Iterator[str]] | None", self._of_verify("paths"))
 
+    def needed_log(self) -> Callable[[Source], str | None] | None:
+        """Import and return what names an archived file that a backup cannot be restored without, or None."""
+        return cast("Callable[[Source], str | None] | None", self._of_verify("needed_log"))
+
     def _of_verify(self, name: str) -> object:
         return getattr(importlib.import_module(f"{self.package}.verify"), name, None) if self.can("verify") else None
 

@@ -22,6 +22,12 @@ CREATE TABLE project_events (
     actor text NOT NULL,
     at timestamptz NOT NULL
 );
+CREATE TABLE uploads (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project_id uuid NOT NULL REFERENCES projects ON DELETE CASCADE,
+    object_key text UNIQUE NOT NULL,
+    uploaded_at timestamptz NOT NULL
+);
 
 INSERT INTO projects (name, customer, status, created_at, updated_at)
 SELECT (ARRAY['Pylon sign', 'Monument', 'Channel letters', 'Blade sign', 'Billboard'])[1 + n % 5] || ' ' || n,
@@ -41,6 +47,10 @@ FROM projects, unnest(ARRAY['pole', 'cabinets', 'baseplate']) AS kind;
 INSERT INTO project_events (project_id, event_type, actor, at)
 SELECT id, kind, 'user' || (ascii(right(name, 1)) % 9) || '@example.com', updated_at
 FROM projects, unnest(ARRAY['project.created', 'project.updated']) AS kind;
+
+INSERT INTO uploads (project_id, object_key, uploaded_at)
+SELECT id, 'uploads/' || lpad((row_number() OVER (ORDER BY created_at) - 1)::text, 4, '0') || '.pdf', updated_at
+FROM projects ORDER BY created_at LIMIT 20;
 
 CREATE INDEX ON projects (status);
 CREATE INDEX ON project_payloads (project_id);

@@ -22,8 +22,8 @@ CREATE TABLE assets (
 );
 
 INSERT INTO users (email, plan, created_at)
-SELECT 'reader' || n || '@example.com', (ARRAY['free', 'free', 'studio', 'team'])[1 + n % 4], now() - n * interval '5 hours'
-FROM generate_series(1, 250) AS n;
+SELECT 'reader' || n || '@example.com', (ARRAY['free', 'free', 'studio', 'team'])[1 + n % 4], now() - n * interval '5 hours' - interval '80 minutes'
+FROM generate_series(0, 249) AS n;
 
 INSERT INTO story_packs (user_id, title, status, generation_seconds, created_at)
 SELECT id, (ARRAY['The lighthouse', 'Blue in winter', 'A city hums', 'Salt and smoke'])[1 + n % 4] || ' ' || n,
@@ -31,8 +31,10 @@ SELECT id, (ARRAY['The lighthouse', 'Blue in winter', 'A city hums', 'Salt and s
 FROM users, generate_series(1, 4) AS n;
 
 INSERT INTO assets (story_pack_id, modality, object_key, bytes)
-SELECT id, modality, 'packs/' || id || '/' || modality, 20000 + length(title) * 1000
-FROM story_packs, unnest(ARRAY['text', 'image', 'audio']) AS modality;
+SELECT id, modality, 'packs/' || lpad(number::text, 4, '0') || '/' || modality, 4000
+FROM (SELECT id, row_number() OVER (ORDER BY created_at DESC, id) - 1 AS number FROM story_packs) AS packs,
+     unnest(ARRAY['text', 'image', 'audio']) AS modality
+WHERE number < 20;
 
 CREATE INDEX idx_story_packs_created_at ON story_packs (created_at DESC);
 CREATE INDEX idx_story_packs_status ON story_packs (status) WHERE status IN ('pending', 'processing');

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,11 @@ def rebuild(source: Source, order: Order, wanted: str | None) -> Iterator[Restor
                 running = opened.enter_context(server)
             except WatchkeeperError as error:
                 raise _why(error, feed, source, order, reach) from error
-        yield _restored(running, source, order, files, feed, wanted)
+        restored = _restored(running, source, order, files, feed, wanted)
+        if order.latest and reach.missing:
+            gap = f"the archived log has a gap, and nothing behind it came back: {gap_text(reach.missing)} is missing"
+            restored = dataclasses.replace(restored, warnings=(*restored.warnings, gap))
+        yield restored
 
 
 def _reach(source: Source, names: Sequence[str]) -> Reach:

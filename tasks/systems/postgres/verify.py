@@ -104,6 +104,28 @@ def newest_record(spec: Spec, restored: Restored) -> datetime | None:
     return max((at for at in found if at is not None), default=None)
 
 
+def needed_log(source: Source) -> str | None:
+    """Name the first segment of the archived log that a physical copy needs; None where it holds what it needs."""
+    log: dict[str, Any] = source.manifest.details.get("wal", {})
+    return None if log.get("included", True) else str(log["first"])
+
+
+def values(_spec: Spec, restored: Restored, query: str) -> Iterator[str]:
+    """Yield the first column of what a restored copy answers, as text; NULL is left out.
+
+    Raises:
+        WatchkeeperError: As the server says.
+    """
+    try:
+        with _connected(restored.address, database_of(restored.address) or "postgres") as connection:
+            for row in connection.execute(query.encode()):
+                value = next(iter(row.values()), None)
+                if value is not None:
+                    yield str(value)
+    except psycopg.Error as error:
+        raise translated(error) from None
+
+
 def _tars(source: Source) -> Assertion:
     name = "every file of the manifest is in its tar"
     try:

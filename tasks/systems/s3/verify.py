@@ -40,6 +40,11 @@ def parse(source: Source) -> Iterator[Assertion]:
         yield from _holder(source, backup, selection)
 
 
+def paths(source: Source) -> Iterator[str]:
+    """Yield the key of every object that a backup shows: what rows in a database may name."""
+    return (entry.key for entry in shown(source))
+
+
 def _holder(source: Source, backup: str, selection: Selection) -> Iterator[Assertion]:
     """Walk the tars of one backup."""
     where = holder(source, backup)
