@@ -2,12 +2,14 @@
 
 import os
 import sys
+from typing import Any
 
 import pymongo
 
 
 def main() -> int:
     """Return 0 where all is there."""
+    client: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(os.environ["DATABASE_URL"], serverSelectionTimeoutMS=10_000) as client:
         shop = client["eyewear"]
         users, frames = set(shop.users.distinct("_id")), set(shop.frames.distinct("_id"))
