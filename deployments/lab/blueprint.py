@@ -266,7 +266,8 @@ def _files(plan: Blueprint, target: str, system: Any) -> None:
         for name in names:
             name.parent.mkdir(parents=True, exist_ok=True)
             name.write_text(f"{target} {name.relative_to(folder)}\n" * _FILES, encoding="utf-8")
-    plan.pieces.append(Piece(target, "files", details={"folder": str(folder)}))
+    details = {"folder": str(folder), "path": str(folder / system.paths[0].replace("*", ""))}
+    plan.pieces.append(Piece(target, "files", details=details))
 
 
 def _not_played(plan: Blueprint, target: str, system: SystemSpec) -> None:

@@ -200,6 +200,19 @@ def _write(name: str) -> Callable[[Piece, Workshop], Undo]:
     return make
 
 
+def _path_gone(piece: Piece, _workshop: Workshop) -> Undo:
+    """Move the first of a system's paths away."""
+    path = Path(piece.details["path"])
+    if path.name == Path(piece.details["folder"]).name:
+        raise ConfigError(f"{piece.target} is one folder: nothing of it can be moved away")
+    away = path.rename(path.with_name(f"{path.name}.away"))
+
+    def undo() -> None:
+        away.rename(path)
+
+    return undo
+
+
 def _in_logs(**helps: str) -> list[Fault]:
     names = {name.replace("_", "-"): text for name, text in helps.items()}
     return [Fault(name, ("logs",), text, _write(name), instead="logs") for name, text in names.items()]
@@ -217,6 +230,7 @@ FAULTS: tuple[Fault, ...] = (
         "Holds every connection that it leaves to ordinary users, idle.",
         _with_drivers("crowd"),
     ),
+    Fault("path-gone", ("files",), "The first of its paths is not there any more.", _path_gone),
     Fault("long-query", ("postgres",), "Runs a query that does not end.", _with_drivers("long_query")),
     Fault("slow-queries", ("postgres",), "Runs a query that takes too long five times.", _with_drivers("slow_queries")),
     Fault("full", ("redis",), "Fills the memory to more than 95 % of maxmemory.", _with_drivers("full")),

@@ -452,6 +452,7 @@ CASES = (
     Case("EY7", "eyewear/cache", "service-gone", "storage", {"cache/service_registered[api]": (FAILED, "Sev 2")}),
     Case("EY7", "eyewear/cache", "service-unwell", "storage", {"cache/service_healthy[api]": (FAILED, "Sev 2")}),
     Case("EY7", "eyewear/cache", "service-silent", "storage", {"cache/heartbeat_age[api]": (FAILED, "Sev 2")}),
+    Case("EY10", "eyewear/configuration", "path-gone", "cache", {"configuration/missing": (FAILED, "Sev 3")}),
     Case("EY14", "eyewear/logs", "brute-force", "cache", {"logs/matches[failed_logins]": (WARNED, "Sev 3")}),
     Case("SY1", "synesthesia/machine", "disk-full", "cache", {"machine/disk_used[swarm-1:9100 /]": (WARNED, "P2")}),
     Case("SY3", "synesthesia/services", "exited", "cache", {"services/running[api]": (FAILED, "P0")}),

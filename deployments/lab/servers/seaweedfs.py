@@ -32,7 +32,7 @@ _FLAGS = (
     "-master.telemetry=false",
     "-master.electionTimeout=1s",
     "-master.volumeSizeLimitMB=64",
-    "-volume.max=100",
+    "-volume.max=2000",
     "-volume.preStopSeconds=0",
 )
 _ACTIONS = (
