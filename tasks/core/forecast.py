@@ -25,7 +25,7 @@ from tasks.core.forecasting.trends import theil_sen
 from tasks.core.forecasting.weights import combine, parts
 
 _ORIGINS = 21
-_FARTHEST = 2.0
+_FARTHEST = 4.0
 """No further ahead than so many times the history; beyond it a forecast is made up."""
 _SHOWN = 0.05
 """Members that count for less are not named."""
@@ -94,7 +94,7 @@ def forecast(series: Series, question: Question) -> Forecast:
     values, count = series.values, len(series.values)
     horizon = max(1, math.ceil(question.horizon / series.step - 1e-9))
     if horizon > _FARTHEST * count:
-        raise Unfit(f"the horizon is more than twice as long as the history of {count} steps")
+        raise Unfit(f"the horizon is more than four times as long as the history of {count} steps")
     seasons, steps, teeth, level = _shape(values, series.step)
     runs = _runs(count, horizon, seasons)
     made = members(level, seasons, runs)
@@ -137,7 +137,7 @@ def _shape(values: Floats, step: float) -> tuple[Seasons, list[Step], Teeth | No
     if steps:
         level = np.exp(aligned(np.log(values), steps)) if grows else aligned(values, steps)
         seasons = find_seasons(level, step)
-    length = teeth.length if teeth else 0
+    length = round(teeth.length) if teeth else 0
     if length and length not in seasons.periods and len(values) > 3 * length:
         seasons = Seasons(seasons.block, seasons.day, seasons.week, length)
     return seasons, steps, teeth, level
@@ -205,9 +205,15 @@ def _peaks(made: Forecast, teeth: Teeth, interval: float) -> dict[str, Floats]:
     """Return the line through the peaks of saw-teeth, and how far peaks lie off it."""
     count, horizon = len(made.series.values), len(made.value)
     slope, _ = theil_sen(teeth.heights)
-    slope /= max(1.0, float(np.median(np.diff(teeth.peaks))))
+    between = max(1.0, float(np.median(np.diff(teeth.peaks))))
+    slope /= between
     height = float(np.median(teeth.heights + slope * (count - 1 - teeth.peaks)))
     off = teeth.heights - (height - slope * (count - 1 - teeth.peaks))
     below, above = (float(np.quantile(off, share)) for share in tails(interval))
-    line = np.asarray(height + slope * np.arange(1, horizon + 1) / made.series.fine, dtype=np.float64)
-    return {"low": line + below, "value": line, "high": line + above}
+    ahead = np.arange(1, horizon + 1) / made.series.fine
+    line = np.asarray(height + slope * ahead, dtype=np.float64)
+    if teeth.length:
+        grown = (count - 1 + ahead - teeth.peaks[-1]) % teeth.length / teeth.length
+        line -= teeth.depth * np.where(grown > 0, 1 - grown, 0.0)
+    drift = float(np.std(off)) * math.sqrt(12) / len(off) ** 1.5 * ahead / between * 1.3
+    return {"low": line + below - drift, "value": line, "high": line + above + drift}

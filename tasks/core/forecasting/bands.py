@@ -8,8 +8,9 @@ import numpy as np
 
 from tasks.core.forecasting.arrays import Floats
 
-_INDEPENDENT = 1.6
-"""How many independent looks one earlier origin is worth, when a quantile of so few is corrected."""
+_WORTH = 0.58
+_MOST = 40.0
+"""One earlier origin is never worth more independent looks than this."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ def spread_of(errors: Floats, horizon: int) -> Spread:
     scale = _scale(errors)
     scores = errors / scale
     known = np.sort(scores[np.isfinite(scores)])
-    looks = _INDEPENDENT * float(np.isfinite(errors).any(axis=1).sum())
-    return Spread(_lengthened(scale, horizon), known, looks)
+    return Spread(_lengthened(scale, horizon), known, len(errors) * _worth(scores))
 
 
 def coverage(errors: Floats, interval: float) -> float:
@@ -51,14 +51,13 @@ def coverage(errors: Floats, interval: float) -> float:
     if origins < 2:  # noqa: PLR2004
         return float("nan")
     scores = errors / _scale(errors)
-    within = []
+    within, looks = [], (origins - 1) * _worth(scores)
     for origin in range(origins):
         others = np.delete(scores, origin, axis=0)
         known = np.sort(others[np.isfinite(others)])
         own = scores[origin][np.isfinite(scores[origin])]
         if not len(known) or not len(own):
             continue
-        looks = _INDEPENDENT * (origins - 1)
         low, high = (_quantile(known, share, looks) for share in tails(interval))
         within.append(((own >= low) & (own <= high)).mean())
     return float(np.mean(within)) if within else float("nan")
@@ -67,6 +66,16 @@ def coverage(errors: Floats, interval: float) -> float:
 def tails(interval: float) -> tuple[float, float]:
     """Return the two shares between which an interval lies: 0.8 is from 0.1 to 0.9."""
     return (1 - interval) / 2, (1 + interval) / 2
+
+
+def _worth(scores: Floats) -> float:
+    """Return how many independent looks an origin is: many where its errors are noise, one where they drift."""
+    before, after = scores[:, :-1], scores[:, 1:]
+    both = np.isfinite(before) & np.isfinite(after)
+    before, after = before[both], after[both]
+    squares = float(before @ before + after @ after) / 2
+    alike = float(np.clip(before @ after / squares, 0.0, 0.999)) if squares > 0 else 0.0
+    return float(np.clip(_WORTH * scores.shape[1] * (1 - alike) / (1 + alike), 1.0, _MOST))
 
 
 def _quantile(known: Floats, share: float, looks: float) -> float:

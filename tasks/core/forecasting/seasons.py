@@ -35,10 +35,15 @@ def _has_week(values: Floats, day: int, week: int) -> bool:
 
 
 def _repeats(values: Floats, period: int) -> bool:
-    """Whether values are like those one period before, more than they are like those half a period before."""
+    """Whether values are like those one period before, more than they are like those in between."""
     at_period = autocorrelation(values, period)
     noise = 1.2 / np.sqrt(max(1, len(values) / max(1, min(period, 7))))
-    return at_period > max(_CLEAR, float(noise)) and at_period > autocorrelation(values, period // 2) + _CLEAR / 2
+    return at_period > max(_CLEAR, float(noise)) and at_period > _between(values, period) + _CLEAR / 2
+
+
+def _between(values: Floats, period: int) -> float:
+    """Return how alike values are at lags that are no cycle: the middle of three, as one may be an hour's multiple."""
+    return sorted(autocorrelation(values, max(1, round(period * part))) for part in (0.27, 0.44, 0.5))[1]
 
 
 def autocorrelation(values: Floats, lag: int) -> float:

@@ -24,11 +24,13 @@ class Teeth:
         peaks: Where each clean-up took place: the index of the last value before it.
         heights: The values there.
         length: Steps of one tooth, where they come in a rhythm; 0 where not.
+        depth: How much a clean-up takes.
     """
 
     peaks: Integers
     heights: Floats
-    length: int
+    length: float
+    depth: float
 
 
 def find_teeth(values: Floats) -> Teeth | None:
@@ -36,7 +38,8 @@ def find_teeth(values: Floats) -> Teeth | None:
     change = np.diff(values)
     if len(change) < 12:  # noqa: PLR2004
         return None
-    low, high = np.quantile(values, (0.005, 0.995))
+    at = np.arange(len(values), dtype=float)
+    low, high = np.quantile(values - np.polyval(np.polyfit(at, values, 1), at), (0.005, 0.995))
     usual = float(np.median(np.abs(change - np.median(change))))
     bound = max(_STEEP * usual, _HIGH * float(high - low))
     if bound <= 0:
@@ -47,7 +50,8 @@ def find_teeth(values: Floats) -> Teeth | None:
     lengths = np.diff(drops)
     usual_length = float(np.median(lengths))
     steady = len(drops) >= 3 and bool(np.all(np.abs(lengths - usual_length) <= _RHYTHM * usual_length))  # noqa: PLR2004
-    return Teeth(drops, values[drops], round(usual_length) if steady else 0)
+    length = float(drops[-1] - drops[0]) / (len(drops) - 1) if steady else 0.0
+    return Teeth(drops, values[drops], length, float(np.median(values[drops] - values[drops + 1])))
 
 
 def _alike(values: Floats, drops: Integers, rises: int) -> bool:
