@@ -15,6 +15,7 @@ from tasks.vault.archive import Archive
 from tasks.vault.vault import Vault
 
 _METHOD = "physical"
+_SEGMENT = r"[0-9A-F]{24}(\.partial)?"
 
 
 def has_archive(plan: BackupPlan) -> bool:
@@ -48,6 +49,25 @@ def measure_archive(
     yield BACKUPS.read(
         "archive_lag", (now - _until(reach, archive, newest)).total_seconds(), at=now, subject=vault.name
     )
+
+
+def trim_archive(vault: Vault, platform: str, system: str) -> list[str]:
+    """Remove the log that no copy in the vault needs any more: what lies before the oldest copy of the files.
+
+    Nothing goes where there is no such copy, or where a manifest cannot be read: nobody knows then what is needed.
+    What tells how timelines go on stays.
+
+    Returns:
+        The names that went.
+
+    Raises:
+        WatchkeeperError: The vault refuses, or a manifest is damaged.
+    """
+    copies = [one for one in vault.manifests(platform, system) if one.method == _METHOD]
+    needed = [str(one.details.get("wal", {}).get("first", "")) for one in copies]
+    if not needed or not all(needed):
+        return []
+    return Archive(vault, platform, system).remove_below(min(needed), only=_SEGMENT)
 
 
 def _until(reach: Reach, archive: Archive, newest: Manifest) -> datetime:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from tasks import platforms
+from tasks.archive_looks import has_archive, trim_archive
 from tasks.backing_up import version_of_watchkeeper
 from tasks.core.backup_report import FLOW as BACKUP
 from tasks.core.backup_report import BackupReport
@@ -99,7 +101,24 @@ class PruneRun:
             except WatchkeeperError as error:
                 self._plans[name] = self._plans[name].model_copy(update={"error": self._said(error)})
             else:
-                self._plans[name] = self._became(self._plans[name], pruned)
+                plan = self._became(self._plans[name], pruned)
+                self._plans[name] = plan.model_copy(update=self._trimmed(name, plan))
+
+    def _trimmed(self, name: str, plan: VaultPlan) -> dict[str, dict[str, Any]]:
+        """Remove log that no kept copy needs, of systems with nothing to look at; return what became of it."""
+        waits = {group.partition("/")[0] for group in plan.held_back} | {one.partition(":")[0] for one in plan.troubles}
+        gone: dict[str, int] = {}
+        failed = dict(plan.failed)
+        for system, spec in self.platform.protected.items():
+            wanted = spec.backup is not None and name in spec.backup.to and has_archive(spec.backup)
+            if not wanted or system in waits:
+                continue
+            try:
+                if names := trim_archive(self._vault(name), self.platform.platform, system):
+                    gone[system] = len(names)
+            except WatchkeeperError as error:
+                failed[f"{self.platform.platform}/{system}/wal"] = self._said(error)
+        return {"log_removed": gone, "failed": failed}
 
     def stopped(self, error: Exception) -> None:
         """Say of every vault that its plan was not made, or not carried out."""

@@ -37,6 +37,9 @@ class VaultPlan(Model):
     finished: tuple[str, ...] = Field((), description="What an earlier removal had left, and is gone now.")
     failed: dict[str, str] = Field(default_factory=dict, description="Why others could not be removed.")
     held_back: dict[str, float] = Field(default_factory=dict, description="Groups that wait for a person's approval.")
+    log_removed: dict[str, int] = Field(
+        default_factory=dict, description="Files of the continuous archive that no kept copy needs, by system."
+    )
     error: str = Field("", description="Why there is no plan, or it was not carried out.")
 
 

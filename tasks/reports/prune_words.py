@@ -93,7 +93,8 @@ def _vault(plan: VaultPlan, report: PruneReport) -> Line:
     gone = f"{len(plan.removed):,} removed" if report.applied else f"{len(plan.remove):,} would go"
     unfinished = (f"{len(plan.finished):,} earlier removals finished",) if plan.finished else ()
     outcome = Outcome.FAILED if plan.failed else Outcome.PASSED
-    facts = (f"{len(plan.keep):,} kept, {gone}", *unfinished)
+    log = [f"{number:,} files of the log of {name} removed" for name, number in plan.log_removed.items()]
+    facts = (f"{len(plan.keep):,} kept, {gone}", *unfinished, *log)
     return Line(text=plan.vault, outcome=None if outcome is Outcome.FAILED else outcome, facts=facts)
 
 

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.archive_looks import has_archive, measure_archive
+from tasks.archive_looks import has_archive, measure_archive, trim_archive
 from tasks.clients.blobs import FolderStore
+from tasks.core.backup import Taken
+from tasks.core.errors import Garbled
 from tasks.systems.postgres.spec import Physical, Plan
 from tasks.systems.postgres.wal import SEGMENT_BYTES, Segment, format_lsn, segment_name
 from tasks.vault.archive import Archive
@@ -64,3 +66,45 @@ def test_only_the_newest_copy_counts_and_without_one_nothing_is_told(archived):
 )
 def test_an_archive_is_looked_at_where_the_plan_has_one(physical, whether):
     assert has_archive(Plan(to=("local",), physical=physical)) is whether
+
+
+def log_of(vault, *numbers):
+    for number in numbers:
+        Archive(vault, "shop", "database").put(segment_name(Segment(1, number)), [b"log"])
+    Archive(vault, "shop", "database").put("00000002.history", [b"history"])
+
+
+def taken(vault, first, method="physical"):
+    with vault.begin("shop", "database", "postgres") as begun:
+        with begun.part("base.tar") as part:
+            part.write(b"files")
+        details = {"wal": {"first": segment_name(Segment(1, first))}} if method == "physical" else {}
+        return begun.commit(Taken(method=method, consistent_as_of=NOW, details=details))
+
+
+def test_log_from_before_the_oldest_kept_copy_goes_and_all_that_a_kept_one_needs_stays(tmp_path):
+    vault = Vault("local", FolderStore(tmp_path), encrypted=False)
+    log_of(vault, 3, 4, 5, 6, 7)
+    oldest, _ = taken(vault, 5), taken(vault, 7)
+    names = [segment_name(Segment(1, number)) for number in (3, 4, 5, 6, 7)]
+    assert trim_archive(vault, "shop", "database") == names[:2]
+    assert list(Archive(vault, "shop", "database").names()) == sorted([*names[2:], "00000002.history"])
+    vault.remove(oldest.folder)
+    assert trim_archive(vault, "shop", "database") == names[2:4]
+
+
+def test_without_a_copy_of_the_files_no_log_goes(tmp_path):
+    vault = Vault("local", FolderStore(tmp_path), encrypted=False)
+    log_of(vault, 3, 4)
+    taken(vault, 0, method="logical")
+    assert trim_archive(vault, "shop", "database") == []
+
+
+def test_where_a_manifest_is_damaged_no_log_goes(tmp_path):
+    vault = Vault("local", FolderStore(tmp_path), encrypted=False)
+    log_of(vault, 3, 4)
+    made = taken(vault, 4)
+    (tmp_path / made.folder / "manifest.json").write_text("{}")
+    with pytest.raises(Garbled):
+        trim_archive(vault, "shop", "database")
+    assert len(Archive(vault, "shop", "database").names()) == 3
