@@ -13,6 +13,7 @@ from deployments import (
     backup_commands,
     capacity_commands,
     controls_commands,
+    evidence_commands,
     logs_commands,
     restore_commands,
     vault_commands,
@@ -550,6 +551,7 @@ for command in (
     wal_commands.wal_fetch,
     logs_commands.logs,
     controls_commands.controls,
+    evidence_commands.evidence,
 ):
     main.add_command(command)
 

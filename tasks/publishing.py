@@ -20,7 +20,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from tasks import faces, platforms, status
+from tasks import evidence, faces, platforms, status
 from tasks.checks import slot
 from tasks.clients.blobs import MemoryStore
 from tasks.clients.outbox import Attachment, Delivery, Message, Outbox, Parcel
@@ -128,13 +128,17 @@ async def _publish(
 ) -> State[Any]:
     """Publish what `make` makes; where it cannot be kept, it is made anew and says so."""
     made = make()
+    seal = await _outcome(append_evidence(inspection, made, return_state=True))
+    if isinstance(seal, Exception):
+        inspection.trouble("evidence_ledger", seal, Outcome.WARNED)
+        made, seal = make(), ""
     kept = await _outcome(store_report(inspection, made, return_state=True))
     if isinstance(kept, Exception):
         inspection.trouble("report_store", kept, Outcome.WARNED)
         made = make()
     made = await draw(made)
     await _outcome(publish_artifacts(made, return_state=True))
-    telling: Any = tell_slack(inspection, made, return_state=True) if tell else None
+    telling: Any = tell_slack(inspection, made, seal, return_state=True) if tell else None
     told = await telling if tell else None
     if not isinstance(kept, Exception):
         await _outcome(write_status(inspection, return_state=True))
@@ -180,6 +184,20 @@ async def store_report(inspection: Run, made: faces.Faces) -> str:
     return where
 
 
+@task(name="append-evidence", cache_policy=NO_CACHE)
+async def append_evidence(inspection: Run, made: faces.Faces) -> str:
+    """Add a report or a digest to the ledger of evidence and return the ledger's head, for who is told.
+
+    Raises:
+        WatchkeeperError: The store refuses, or does not answer.
+    """
+    head = await asyncio.to_thread(
+        evidence.record, made, inspection.platform, inspection.access, inspection.settings, flow_run.ui_url or ""
+    )
+    get_run_logger().info("it is record %s of the evidence, with the hash %s", *head)
+    return f"{head.sequence}:{head.sha256[:16]}"
+
+
 @task(name="write-status-page", cache_policy=NO_CACHE)
 async def write_status(inspection: Run) -> str:
     """Write the platform's status page and badge anew, beside the reports, and return where the page is found.
@@ -207,8 +225,13 @@ async def publish_artifacts(made: faces.Faces) -> None:
 
 
 @task(name="tell-slack", cache_policy=NO_CACHE)
-async def tell_slack(inspection: Run, made: faces.Faces) -> State[Any]:
+async def tell_slack(inspection: Run, made: faces.Faces, seal: str = "") -> State[Any]:
     """Put the report in the outbox and flush it.
+
+    Args:
+        inspection: Whose report it is.
+        made: What is told.
+        seal: The head of the ledger of evidence: told outside, it proves later that nothing was cut off.
 
     Returns:
         Completed; `Pending` where Slack is down and the report waits; failed where a person must mend something.
@@ -220,7 +243,7 @@ async def tell_slack(inspection: Run, made: faces.Faces) -> State[Any]:
         messenger = open_messenger(inspection.settings, inspection.access)
         if messenger is None:
             return Completed(name="Skipped", message="Slack is not set up: WATCHKEEPER_SLACK_TOKEN names no token")
-        parcel = _parcel(made, channel)
+        parcel = _parcel(made, channel, seal)
         return _state_of(await asyncio.to_thread(_deliver, inspection, parcel, messenger), made.kept.id)
     except WatchkeeperError as error:
         return Failed(message=str(error))
@@ -291,12 +314,12 @@ def _state_of(delivery: Delivery, report: str | None = None) -> State[Any]:
     return Completed(name=_PENDING, message=message)
 
 
-def _parcel(made: faces.Faces, channel: str) -> Parcel:
+def _parcel(made: faces.Faces, channel: str, seal: str = "") -> Parcel:
     return Parcel(
         id=made.kept.id,
         channel=channel,
         created=made.kept.finished,
-        summary=_message(made.summary()),
+        summary=_message(slack.sealed(made.summary(), seal)),
         details=tuple(_message(page) for page in made.details()),
         files=tuple(Attachment(name=one.name, title=one.title, data=base64.b64encode(one.data)) for one in made.files),
     )

@@ -220,6 +220,25 @@ def context(text: str) -> Block:
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
 
 
+def sealed(message: SlackMessage, seal: str) -> SlackMessage:
+    """Return the message with the head of the ledger of evidence in its last small text; as it is where there is none.
+
+    Args:
+        message: What is told.
+        seal: `NUMBER:HASH`, or nothing.
+    """
+    if not seal:
+        return message
+    said, blocks = f"evidence {seal}", list(message.blocks)
+    for number in range(len(blocks) - 1, -1, -1):
+        elements = blocks[number].get("elements", ())
+        if blocks[number]["type"] == "context" and elements and elements[-1].get("type") == "mrkdwn":
+            last = {**elements[-1], "text": f"{elements[-1]['text']} · {said}"}
+            blocks[number] = {**blocks[number], "elements": [*elements[:-1], last]}
+            return message.model_copy(update={"blocks": blocks})
+    return message.model_copy(update={"blocks": [*blocks, context(said)]})
+
+
 def button(url: str) -> Block:
     """Make the button that leads to the run."""
     label = {"type": "plain_text", "text": "Open the run"}

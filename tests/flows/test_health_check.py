@@ -8,6 +8,8 @@ from deployments.lab.servers import free_ports
 from deployments.lab.slack import SlackStandIn
 from flows.deliver_reports import deliver_reports
 from flows.health_check import health_check
+from tasks.clients.blobs import FolderStore
+from tasks.clients.ledger import Ledger
 from tests.flows.conftest import PASSWORD, artifacts, checks, logs, reports, write
 
 pytestmark = [
@@ -61,6 +63,31 @@ async def test_what_changed_since_the_report_before_is_said(place, service):
     first, second = reports(place)
     assert second["changes"]["previous"] == first["id"]
     assert [finding["subject"] for finding in second["changes"]["new"]] == ["/health"]
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_what_is_published_is_evidence_whose_head_is_told_outside(place, slack):
+    await run()
+    state = await run()
+    ledger = Ledger(FolderStore(place / "state" / "evidence"))
+    found = ledger.verify()
+    assert (found.records, found.fault) == (2, None)
+    (_, first), (_, second) = ledger.records()
+    assert json.loads(first)["facts"]["id"] == reports(place)[0]["id"]
+    assert str(state.state_details.flow_run_id) in json.loads(second)["by"]
+    seal = f"evidence 2:{found.head.sha256[:16]}"
+    assert [seal in json.dumps(message["blocks"]) for message in slack.messages("#tiny")] == [False, True]
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_a_ledger_that_cannot_be_written_is_told_and_holds_nothing_up(place, slack):
+    (place / "state").mkdir()
+    (place / "state" / "evidence").write_text("", encoding="utf-8")
+    state = await run()
+    assert state.name == "Warned"
+    (text,) = told(slack)
+    assert "evidence ledger" in text
+    assert len(reports(place)) == 1
 
 
 @pytest.mark.usefixtures("tiny")

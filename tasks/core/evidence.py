@@ -1,0 +1,272 @@
+"""The chain of evidence: each record holds the hash of the one before, so that no change or removal is unseen.
+
+This file needs nothing but Python 3.9 or newer: it goes into every pack as `verify.py`, so that an auditor checks a
+pack offline and without Watchkeeper: `python3 verify.py PACK.zip [--head NUMBER:HASH]`.
+
+A record is one JSON document in canonical form: keys sorted, no spaces, UTF-8, one newline at the end. Its field
+`sha256` is the SHA-256 of the same document without that field, and `previous` is the `sha256` of the record before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+GENESIS = "0" * 64
+"""What the first record has instead of the hash of the one before."""
+
+SHORTEST_HEAD = 12
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+MANIFEST = "MANIFEST.json"
+RECORDS = "records/"
+
+
+class Head(NamedTuple):
+    """Where a chain ends: the number of its last record, and its hash, or how that begins."""
+
+    sequence: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}:{self.sha256}"
+
+
+class Fault(NamedTuple):
+    """The first record that is bad, and what is wrong with it."""
+
+    sequence: int
+    what: str
+
+
+class Checked(NamedTuple):
+    """What checking a chain told.
+
+    Attributes:
+        records: How many are good, from the first on.
+        head: Where the good part ends; None where there is no record.
+        fault: The first bad record; None where all are good.
+    """
+
+    records: int
+    head: Head | None
+    fault: Fault | None
+
+
+def canonical(document: Any) -> bytes:
+    """Return a document in the only form that a record may have.
+
+    Raises:
+        ValueError: It holds a number that is none.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def digest(document: dict[str, Any]) -> str:
+    """Return the hash of a record, which is of all but its own field `sha256`."""
+    return hashlib.sha256(canonical({name: held for name, held in document.items() if name != "sha256"})).hexdigest()
+
+
+def seal(body: dict[str, Any], before: Head | None) -> tuple[Head, bytes]:
+    """Make the record that follows a head: where the chain ends then, and the record's bytes."""
+    sequence = before.sequence + 1 if before else 1
+    document = {**body, "sequence": sequence, "previous": before.sha256 if before else GENESIS}
+    document["sha256"] = digest(document)
+    return Head(sequence, document["sha256"]), canonical(document)
+
+
+def parse_head(text: str) -> Head:
+    """Read `NUMBER:HASH`; of the hash, the beginning is enough.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number, colon, sha256 = text.strip().partition(":")
+    good = colon and number.isascii() and number.isdigit() and SHORTEST_HEAD <= len(sha256) <= len(GENESIS)
+    if not good or not set(sha256.lower()) <= set("0123456789abcdef"):
+        raise ValueError(f"{text!r} is no head: write NUMBER:HASH, such as 42:9f8a1c0d2b3e")
+    return Head(int(number), sha256.lower())
+
+
+def check(records: Iterable[tuple[int, bytes]], told: Head | None = None, start: int = 1) -> Checked:
+    """Check a chain, and name the first record that is bad.
+
+    Args:
+        records: Number and bytes of each, in the order of their numbers.
+        told: Where the chain ended as was told outside; a chain may be longer than that, and not shorter.
+        start: The number of the first record, where only a part of a chain is there.
+    """
+    chain = _Chain(told, start)
+    for sequence, data in records:
+        fault = chain.take(sequence, data)
+        if fault is not None:
+            return Checked(fault.sequence - start, chain.last, fault)
+    fault = chain.end()
+    return Checked((fault.sequence - start) if fault else chain.taken, chain.last, fault)
+
+
+class _Chain:
+    """What was seen of a chain so far."""
+
+    def __init__(self, told: Head | None, start: int) -> None:
+        self.last: Head | None = None
+        self.taken = 0
+        self._told, self._start = told, start
+        self._doubted: int | None = None
+
+    def take(self, sequence: int, data: bytes) -> Fault | None:
+        """Take the next record; return the first bad one, once it is known."""
+        document, wrong = _alone(sequence, data, self.last.sequence + 1 if self.last else self._start)
+        if self._doubted is not None:
+            # Of two that do not fit, the one is bad to which the next one does not fit either.
+            second = bool(document) and self.last is not None and document["previous"] != self.last.sha256
+            return _replaced(self._doubted + second)
+        if wrong is not None:
+            return wrong
+        if self.last is None and self._start == 1 and document["previous"] != GENESIS:
+            return Fault(sequence, "it is not the first of a chain")
+        if self.last is not None and document["previous"] != self.last.sha256:
+            self._doubted = self.last.sequence
+        self.last = Head(sequence, document["sha256"])
+        self.taken += 1
+        if self._told and self._told.sequence == sequence and not self.last.sha256.startswith(self._told.sha256):
+            return Fault(sequence, "it is not the record whose hash was told outside")
+        return None
+
+    def end(self) -> Fault | None:
+        """Return what is bad now that there are no more records."""
+        if self._doubted is not None:
+            return _replaced(self._doubted)
+        if self._told is not None and (self.last is None or self.last.sequence < self._told.sequence):
+            missing = self.last.sequence + 1 if self.last else self._start
+            return Fault(missing, f"it is missing: record {self._told.sequence} was told outside")
+        return None
+
+
+def _replaced(sequence: int) -> Fault:
+    return Fault(sequence, "it was replaced: its neighbour was chained to another record")
+
+
+def _alone(sequence: int, data: bytes, wanted: int) -> tuple[dict[str, Any], Fault | None]:
+    """Read a record and check it by itself; it is empty where it cannot be read."""
+    if sequence != wanted:
+        missing = Fault(wanted, "it is missing")
+        return {}, missing if sequence > wanted else Fault(sequence, "it is there twice")
+    try:
+        document = json.loads(data)
+        whole = canonical(document) == data and isinstance(document["previous"], str)
+        sha256 = digest(document)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return {}, Fault(sequence, "it is no record")
+    if not whole or document.get("sha256") != sha256:
+        return {}, Fault(sequence, "it was changed: its hash is another")
+    if document.get("sequence") != sequence:
+        return {}, Fault(sequence, f"it was moved: it is record {document.get('sequence')}")
+    return document, None
+
+
+def pack(files: Iterable[tuple[str, bytes]], into: Any) -> None:
+    """Write files into an archive that has one form only, so that no byte of it can change unseen.
+
+    Args:
+        files: Names and contents; a manifest with the hash of each is added.
+        into: A file to write to, or a path.
+    """
+    hashes = {}
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files:
+            hashes[name] = hashlib.sha256(data).hexdigest()
+            _put(archive, name, data)
+        _put(archive, MANIFEST, canonical({"files": hashes, "format": 1}))
+
+
+def _put(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, FIXED_TIME)
+    entry.create_system, entry.external_attr = 3, 0o644 << 16
+    archive.writestr(entry, data)
+
+
+def check_pack(data: bytes, told: Head | None = None) -> tuple[list[str], Checked | None]:
+    """Check a pack: what is wrong with it in sentences, and what its chain told.
+
+    Args:
+        data: The whole archive.
+        told: Where the chain ended as was told outside.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = [(name, archive.read(name)) for name in archive.namelist()]
+        hashes = json.loads(dict(files)[MANIFEST])["files"]
+        wrong = _wrong_files(files, hashes)
+    except Exception as error:  # noqa: BLE001 - a damaged archive makes zipfile raise whatever it likes
+        return [f"it is no pack, or damaged: {error}"], None
+    again = io.BytesIO()
+    pack([(name, held) for name, held in files if name != MANIFEST], again)
+    if not wrong and again.getvalue() != data:
+        wrong.append("the archive itself was changed")
+    numbered = sorted((_number(name), held) for name, held in files if name.startswith(RECORDS))
+    checked = check(numbered, told, numbered[0][0] if numbered else 1)
+    if checked.fault is not None:
+        wrong.append(f"record {checked.fault.sequence}: {checked.fault.what}")
+    return wrong, checked
+
+
+def _wrong_files(files: list[tuple[str, bytes]], hashes: dict[str, str]) -> list[str]:
+    wrong = [f"{name} is missing" for name in hashes if name not in dict(files)]
+    for name, data in files:
+        if name != MANIFEST and hashes.get(name) != hashlib.sha256(data).hexdigest():
+            wrong.append(f"{name} was changed, or added")
+    return wrong
+
+
+def _number(name: str) -> int:
+    try:
+        return int(name.rpartition("/")[2].partition(".")[0])
+    except ValueError:
+        return -1
+
+
+def read_pack(data: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the records of a pack that was checked."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for name in archive.namelist():
+            if name.startswith(RECORDS):
+                yield json.loads(archive.read(name))
+
+
+def main(arguments: list[str]) -> int:
+    """Check a pack from the command line: 0 where all is good, 1 where not, 2 where it could not be read."""
+    path, option, head, *more = [*arguments, "", "", ""][: max(3, len(arguments))]
+    if not path or path in ("-h", "--help") or option not in ("", "--head") or (option and not head) or any(more):
+        sys.stderr.write("usage: python3 verify.py PACK.zip [--head NUMBER:HASH]\n")
+        return 2
+    try:
+        told = parse_head(head) if option else None
+        with open(path, "rb") as file:  # noqa: PTH123 - one file, nothing but the standard library
+            data = file.read()
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    wrong, checked = check_pack(data, told)
+    for line in wrong:
+        sys.stdout.write(f"BAD: {line}\n")
+    if wrong or checked is None:
+        return 1
+    if checked.head is None:
+        sys.stdout.write("good, and empty: it holds no record\n")
+        return 0
+    first = checked.head.sequence - checked.records + 1
+    sys.stdout.write(f"good: records {first} to {checked.head.sequence}, the last is {checked.head}\n")
+    if told is None:
+        sys.stdout.write("what was cut off at the end cannot be told without --head, which was told in Slack\n")
+    sys.stdout.write(f"sha256 of the pack: {hashlib.sha256(data).hexdigest()}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
