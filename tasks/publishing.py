@@ -128,14 +128,16 @@ async def _publish(
 ) -> State[Any]:
     """Publish what `make` makes; where it cannot be kept, it is made anew and says so."""
     made = make()
-    seal = await _outcome(append_evidence(inspection, made, return_state=True))
-    if isinstance(seal, Exception):
-        inspection.trouble("evidence_ledger", seal, Outcome.WARNED)
-        made, seal = make(), ""
     kept = await _outcome(store_report(inspection, made, return_state=True))
     if isinstance(kept, Exception):
         inspection.trouble("report_store", kept, Outcome.WARNED)
         made = make()
+    seal = await _outcome(append_evidence(inspection, made, return_state=True))
+    if isinstance(seal, Exception):
+        inspection.trouble("evidence_ledger", seal, Outcome.WARNED)
+        made, seal = make(), ""
+        if not isinstance(kept, Exception):
+            kept = await _outcome(store_report(inspection, made, return_state=True))
     made = await draw(made)
     await _outcome(publish_artifacts(made, return_state=True))
     telling: Any = tell_slack(inspection, made, seal, return_state=True) if tell else None
