@@ -22,8 +22,8 @@ from tasks.core.backup_report import FLOW, BackupReport, Copied, FailedBackup, T
 from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
 from tasks.core.manifest import Manifest, new_id
 from tasks.core.platform import PlatformSpec
-from tasks.core.report import report_id
 from tasks.core.results import Outcome
+from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.system import Access, BackupPlan, ProtectedSpec
 from tasks.systems import kinds
@@ -178,19 +178,20 @@ class BackupRun:
             made.get(name) or self.untold(name, WatchkeeperError("it was not begun")) for name in self.systems
         ]
         return BackupReport(
-            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=self.platform.platform,
-            title=self.platform.title,
-            timezone=self.platform.timezone,
-            environment=self.settings.environment,
-            started=self.started,
-            finished=self.access.now(),
-            scheduled=scheduled,
+            **head(
+                self.platform,
+                FLOW,
+                environment=self.settings.environment,
+                started=self.started,
+                finished=self.access.now(),
+                suffix=self.suffix,
+                scheduled=scheduled,
+                run_url=run_url,
+            ),
             restore_point=self.restore_point,
             backups=tuple(backup for one in everything for backup, _ in one.backups),
             failed=tuple(failure for one in everything for failure in one.failed),
             notes=tuple(self.notes),
-            run_url=run_url,
         )
 
     def untold(self, system: str, error: Exception) -> Made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tasks import platforms
@@ -15,9 +15,9 @@ from tasks.core.backup_report import BackupReport
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.platform import PlatformSpec
 from tasks.core.prune_report import FLOW, Decided, PruneReport, VaultPlan, fingerprint
-from tasks.core.report import report_id
 from tasks.core.results import Outcome
 from tasks.core.retention import Decision
+from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.inspections import report_store
@@ -130,19 +130,20 @@ class PruneRun:
     def report(self, *, applied: bool, scheduled: datetime | None = None, run_url: str | None = None) -> PruneReport:
         """Put the report together."""
         return PruneReport(
-            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=self.platform.platform,
-            title=self.platform.title,
-            timezone=self.platform.timezone,
-            environment=self.settings.environment,
-            started=self.started,
-            finished=self.access.now(),
-            scheduled=scheduled,
+            **head(
+                self.platform,
+                FLOW,
+                environment=self.settings.environment,
+                started=self.started,
+                finished=self.access.now(),
+                suffix=self.suffix,
+                scheduled=scheduled,
+                run_url=run_url,
+            ),
             applied=applied,
             approved=self.approve,
             vaults=tuple(self._plans.values()),
             notes=tuple(self.notes),
-            run_url=run_url,
         )
 
     def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so

@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 from tasks.core import restore_plan, verify_report
 from tasks.core.drill import outcome_of
 from tasks.core.errors import ConfigError, Garbled, WatchkeeperError
-from tasks.core.report import report_id
 from tasks.core.restore import Assertion, Phase
 from tasks.core.restore_plan import SCRATCH, RestorePlan, RestoreReport
 from tasks.core.results import Outcome
+from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.verify_report import Verified, VerifyReport
 from tasks.restoring import Chosen, Restoring, Timer, Wish
@@ -108,13 +108,14 @@ class RestoreRun:
     ) -> RestoreReport:
         platform = self.restoring.platform
         return RestoreReport(
-            id=report_id(platform.platform, restore_plan.FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=platform.platform,
-            title=platform.title,
-            timezone=platform.timezone,
-            environment=self.restoring.settings.environment,
-            started=self.started,
-            finished=self.restoring.access.now(),
+            **head(
+                platform,
+                restore_plan.FLOW,
+                environment=self.restoring.settings.environment,
+                started=self.started,
+                finished=self.restoring.access.now(),
+                suffix=self.suffix,
+            ),
             plan=self.plan,
             outcome=outcome,
             phases=tuple(sorted(self.timer.phases, key=lambda phase: phase.began)),
@@ -235,15 +236,16 @@ class VerifyRun:
         """Put the report together."""
         platform = self.restoring.platform
         return VerifyReport(
-            id=report_id(platform.platform, verify_report.FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=platform.platform,
-            title=platform.title,
-            timezone=platform.timezone,
-            environment=self.restoring.settings.environment,
-            started=self.started,
-            finished=self.restoring.access.now(),
-            scheduled=scheduled,
+            **head(
+                platform,
+                verify_report.FLOW,
+                environment=self.restoring.settings.environment,
+                started=self.started,
+                finished=self.restoring.access.now(),
+                suffix=self.suffix,
+                scheduled=scheduled,
+                run_url=run_url,
+            ),
             backups=tuple(found),
             missing=missing,
-            run_url=run_url,
         )

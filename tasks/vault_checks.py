@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tasks import platforms
 from tasks.backing_up import version_of_watchkeeper
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.platform import PlatformSpec
-from tasks.core.report import report_id
 from tasks.core.results import Outcome
+from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.core.vault_report import FLOW, CheckedVault, Flawed, VaultReport
@@ -89,18 +89,19 @@ class VaultCheck:
     ) -> VaultReport:
         """Put the report together."""
         return VaultReport(
-            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=self.platform.platform,
-            title=self.platform.title,
-            timezone=self.platform.timezone,
-            environment=self.settings.environment,
-            started=self.started,
-            finished=self.access.now(),
-            scheduled=scheduled,
+            **head(
+                self.platform,
+                FLOW,
+                environment=self.settings.environment,
+                started=self.started,
+                finished=self.access.now(),
+                suffix=self.suffix,
+                scheduled=scheduled,
+                run_url=run_url,
+            ),
             read_data=self.read_data,
             vaults=tuple(vaults),
             notes=tuple(self.notes),
-            run_url=run_url,
         )
 
     def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import AwareDatetime, Field, computed_field
 
 from tasks.core.model import Model
 from tasks.core.report import Verdict
+from tasks.core.run_report import RunReport
 
 FLOW = "backup"
 
@@ -59,30 +60,14 @@ class FailedBackup(Model):
     seconds: float = 0.0
 
 
-class BackupReport(Model):
+class BackupReport(RunReport):
     """One restore point of a platform, ready to render and store."""
 
-    version: int = 1
-    id: str = Field(description="Unique, sorts by time: `apex-backup-20260131T020000Z-1a2b3c`.")
-    platform: str
-    title: str
-    timezone: str
     flow: Literal["backup"] = "backup"
-    environment: str = Field("production", description="`lab` where the embedded lab was backed up.")
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = Field(None, description="When it should have started, if it was scheduled.")
     restore_point: str = Field(description="The same in every backup that was taken together.")
     backups: tuple[TakenBackup, ...] = ()
     failed: tuple[FailedBackup, ...] = ()
     notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
-    run_url: str | None = Field(None, description="Where the run is seen in the Prefect UI.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        derived = ("verdict", "skew_seconds")
-        return {key: value for key, value in data.items() if key not in derived} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import Field, computed_field
 
 from tasks.core.model import Model
 from tasks.core.report import Verdict
+from tasks.core.run_report import RunReport
 
 FLOW = "prune"
 
@@ -43,30 +44,14 @@ class VaultPlan(Model):
     error: str = Field("", description="Why there is no plan, or it was not carried out.")
 
 
-class PruneReport(Model):
+class PruneReport(RunReport):
     """One run of retention over a platform's vaults, ready to render and store."""
 
-    version: int = 1
-    id: str
-    platform: str
-    title: str
-    timezone: str
     flow: Literal["prune"] = "prune"
-    environment: str = "production"
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = None
     applied: bool = Field(description="Whether the plan was carried out; else it is only shown.")
     approved: str = Field("", description="The fingerprint that a person approved.")
     vaults: tuple[VaultPlan, ...] = ()
     notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
-    run_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        derived = ("verdict", "fingerprint")
-        return {key: value for key, value in data.items() if key not in derived} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

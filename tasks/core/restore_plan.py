@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import AwareDatetime, Field, computed_field
 
 from tasks.core.drill import PhaseTime
 from tasks.core.model import Model
 from tasks.core.report import Verdict
 from tasks.core.restore import Assertion
 from tasks.core.results import Outcome
+from tasks.core.run_report import RunReport
 
 FLOW = "restore-datastore"
 SCRATCH = "scratch"
@@ -40,19 +41,10 @@ class RestorePlan(Model):
     verified: AwareDatetime | None = Field(None, description="When this very backup was proven last.")
 
 
-class RestoreReport(Model):
+class RestoreReport(RunReport):
     """What came of one restore, ready to render and store."""
 
-    version: int = 1
-    id: str
-    platform: str
-    title: str
-    timezone: str = "UTC"
     flow: Literal["restore-datastore"] = "restore-datastore"
-    environment: str = "production"
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = None
     plan: RestorePlan
     outcome: Outcome = Field(description="Passed where all is there and held; errored where it could not be told.")
     phases: tuple[PhaseTime, ...] = ()
@@ -62,13 +54,6 @@ class RestoreReport(Model):
     warnings: tuple[str, ...] = ()
     error: str = ""
     hint: str = ""
-    run_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        derived = ("verdict", "seconds")
-        return {key: value for key, value in data.items() if key not in derived} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import Field, computed_field
 
 from tasks.core.model import Model
 from tasks.core.report import Verdict
+from tasks.core.run_report import RunReport
 
 FLOW = "vault-check"
 
@@ -31,28 +32,13 @@ class CheckedVault(Model):
     error: str = Field("", description="Why it could not be looked at.")
 
 
-class VaultReport(Model):
+class VaultReport(RunReport):
     """One check of a platform's vaults, ready to render and store."""
 
-    version: int = 1
-    id: str
-    platform: str
-    title: str
-    timezone: str
     flow: Literal["vault-check"] = "vault-check"
-    environment: str = "production"
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = None
     read_data: float = Field(description="Per cent of the parts whose bytes were read and hashed.")
     vaults: tuple[CheckedVault, ...] = ()
     notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
-    run_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        return {key: value for key, value in data.items() if key != "verdict"} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

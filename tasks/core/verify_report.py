@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import AwareDatetime, Field, computed_field
 
 from tasks.core.model import Model
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
+from tasks.core.run_report import RunReport
 from tasks.core.verification import RESTORED, Verification
 
 FLOW = "verify-backups"
@@ -38,27 +39,12 @@ class Verified(Model):
         return Outcome.ERRORED if found.outcome is Outcome.PASSED and found.level < self.wanted else found.outcome
 
 
-class VerifyReport(Model):
+class VerifyReport(RunReport):
     """A platform's backups and what was proven of them."""
 
-    version: int = 1
-    id: str
-    platform: str
-    title: str
-    timezone: str = "UTC"
     flow: Literal["verify-backups"] = "verify-backups"
-    environment: str = "production"
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = None
     backups: tuple[Verified, ...] = ()
     missing: dict[str, str] = Field(default_factory=dict, description="Systems of which nothing could be seen; why.")
-    run_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        return {key: value for key, value in data.items() if key != "verdict"} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

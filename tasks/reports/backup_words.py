@@ -6,6 +6,7 @@ from tasks.core.backup_report import BackupReport, FailedBackup, TakenBackup
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes, format_duration
+from tasks.reports import bulletin_words as words
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 
@@ -28,22 +29,13 @@ def bulletin(report: BackupReport) -> Bulletin:
             aside=True,
         ),
     ]
-    late = wording.lateness(report)
-    return Bulletin(
-        name=f"{wording.name_of(report)}, backup",
+    return words.bulletin(
+        report,
+        "backup",
         word=verdict_word(report),
-        verdict=report.verdict,
         sentence=failure_line(report.failed[0]) if report.failed else scope(report),
         facts=(f"restore point {report.restore_point}",),
-        warnings=(late,) if late else (),
-        parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
-        platform=report.platform,
-        flow=report.flow,
-        id=report.id,
-        environment=report.environment,
-        finished=report.finished,
-        made=wording.took(report),
-        run_url=report.run_url,
+        parts=parts,
     )
 
 

@@ -2,10 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.reports import wording
-from tasks.reports.bulletin import Bulletin, Line
+from tasks.reports.bulletin import Bulletin, Line, Part
+
+
+class Told(wording.Published, Protocol):
+    """A kept result of a run."""
+
+    @property
+    def platform(self) -> str:
+        """The platform's name."""
+        ...
+
+    @property
+    def flow(self) -> str:
+        """The flow that made it."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Unique; sorts by time."""
+        ...
+
+    @property
+    def run_url(self) -> str | None:
+        """Where the run is seen in the Prefect UI."""
+        ...
+
+
+def bulletin(
+    result: Told,
+    what: str,
+    *,
+    word: str,
+    sentence: str,
+    parts: Iterable[Part],
+    facts: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+) -> Bulletin:
+    """Return a result's bulletin; parts with nothing in them are left out, and lateness is warned of.
+
+    Args:
+        result: What is told.
+        what: What it is of the platform: `backup`, `drill complete-platform`.
+        word: The verdict in a few words.
+        sentence: The result in one sentence.
+        parts: What it has to say, in order.
+        facts: What holds for all of it.
+        warnings: What must be known of it besides that it is late.
+    """
+    late = wording.lateness(result)
+    return Bulletin(
+        name=f"{wording.name_of(result)}, {what}",
+        word=word,
+        verdict=result.verdict,
+        sentence=sentence,
+        facts=facts,
+        warnings=tuple(text for text in (late, *warnings) if text),
+        parts=tuple(part for part in parts if part.lines or part.pictures or (part.table and part.table.rows)),
+        platform=result.platform,
+        flow=result.flow,
+        id=result.id,
+        environment=result.environment,
+        finished=result.finished,
+        made=wording.took(result),
+        run_url=result.run_url,
+    )
 
 
 def verdict_line(bulletin: Bulletin) -> str:

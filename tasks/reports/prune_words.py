@@ -6,6 +6,7 @@ from tasks.core.prune_report import Decided, PruneReport, VaultPlan
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes
+from tasks.reports import bulletin_words as words
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 
@@ -14,7 +15,6 @@ _HEADS = ("Backup", "What becomes of it", "Stored", "Why")
 
 def bulletin(report: PruneReport) -> Bulletin:
     """Say a run of retention: what failed or waits for a person, each vault, every backup with its reasons."""
-    late = wording.lateness(report)
     problems = tuple(line for plan in report.vaults for line in _problems(plan, report))
     notes = tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes)
     parts = [
@@ -22,21 +22,13 @@ def bulletin(report: PruneReport) -> Bulletin:
         Part(title="Vaults", lines=tuple(_vault(plan, report) for plan in report.vaults if not plan.error)),
         *(Part(title=f"Vault {plan.vault}", table=_table(plan), aside=True) for plan in report.vaults),
     ]
-    return Bulletin(
-        name=f"{wording.name_of(report)}, {'prune' if report.applied else 'retention plan'}",
+    return words.bulletin(
+        report,
+        "prune" if report.applied else "retention plan",
         word=word(report),
-        verdict=report.verdict,
         sentence=sentence(report),
         facts=(f"plan {report.fingerprint}",),
-        warnings=(late,) if late else (),
-        parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
-        platform=report.platform,
-        flow=report.flow,
-        id=report.id,
-        environment=report.environment,
-        finished=report.finished,
-        made=wording.took(report),
-        run_url=report.run_url,
+        parts=parts,
     )
 
 

@@ -11,6 +11,7 @@ from tasks.core.restore_plan import RestorePlan, RestoreReport
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes
 from tasks.core.verify_report import Verified, VerifyReport
+from tasks.reports import bulletin_words as words
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 from tasks.reports.drills import told
@@ -69,20 +70,13 @@ def of_restore(report: RestoreReport) -> Bulletin:
         Part(title="To know", lines=tuple(Line(text=warning) for warning in report.warnings)),
     )
     held = sum(one.outcome is Outcome.PASSED for one in report.assertions)
-    return Bulletin(
-        name=f"{wording.name_of(report)}, restore of {report.plan.system}",
+    return words.bulletin(
+        report,
+        f"restore of {report.plan.system}",
         word=_RESTORE[report.verdict],
-        verdict=report.verdict,
         sentence=sentence,
         facts=(f"{held} of {len(report.assertions)} assertions held",),
-        parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
-        platform=report.platform,
-        flow=report.flow,
-        id=report.id,
-        environment=report.environment,
-        finished=report.finished,
-        made=wording.took(report),
-        run_url=report.run_url,
+        parts=parts,
     )
 
 
@@ -108,21 +102,12 @@ def of_verifications(report: VerifyReport) -> Bulletin:
             aside=True,
         ),
     )
-    late = wording.lateness(report)
-    return Bulletin(
-        name=f"{wording.name_of(report)}, verification of backups",
+    return words.bulletin(
+        report,
+        "verification of backups",
         word=_VERIFY[report.verdict],
-        verdict=report.verdict,
         sentence=f"{report.restored} of {wording.plural(len(report.backups), 'backup')} restored and compared",
-        warnings=(late,) if late else (),
-        parts=tuple(part for part in parts if part.lines or (part.table is not None and part.table.rows)),
-        platform=report.platform,
-        flow=report.flow,
-        id=report.id,
-        environment=report.environment,
-        finished=report.finished,
-        made=wording.took(report),
-        run_url=report.run_url,
+        parts=parts,
     )
 
 

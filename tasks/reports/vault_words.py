@@ -6,13 +6,13 @@ from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes
 from tasks.core.vault_report import CheckedVault, VaultReport
+from tasks.reports import bulletin_words as words
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part
 
 
 def bulletin(report: VaultReport) -> Bulletin:
     """Say a check of vaults: lost backups first, then what only takes room, then what is sound."""
-    late = wording.lateness(report)
     lost = [line for vault in report.vaults for line in _flaws(vault, lost=True)]
     room = [line for vault in report.vaults for line in _flaws(vault, lost=False)]
     notes = [Line(text=note, outcome=Outcome.WARNED) for note in report.notes]
@@ -21,20 +21,12 @@ def bulletin(report: VaultReport) -> Bulletin:
         Part(title="To look at", lines=(*room, *notes)),
         Part(title="Vaults", lines=tuple(_vault(vault) for vault in report.vaults if not vault.error)),
     ]
-    return Bulletin(
-        name=f"{wording.name_of(report)}, vault check",
+    return words.bulletin(
+        report,
+        "vault check",
         word=_word(report),
-        verdict=report.verdict,
         sentence=_sentence(report),
-        warnings=(late,) if late else (),
-        parts=tuple(part for part in parts if part.lines),
-        platform=report.platform,
-        flow=report.flow,
-        id=report.id,
-        environment=report.environment,
-        finished=report.finished,
-        made=wording.took(report),
-        run_url=report.run_url,
+        parts=parts,
     )
 
 
