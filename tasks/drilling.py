@@ -35,6 +35,7 @@ from tasks.inspections import report_store
 from tasks.moving import rehearsed
 from tasks.negative_controls import controls_of, spoiled
 from tasks.overall import Copies, Copy, held_over_all
+from tasks.preflight import preflight
 from tasks.reports import bulletin_html, drills
 from tasks.restoring import Chosen, Restoring, Timer, Wish
 from tasks.systems import kinds
@@ -96,6 +97,7 @@ class Drilling:
         self._recovered: dict[str, SystemRecovery] = {}
         self._controls: list[NegativeControl] = []
         self._overall: list[Assertion] = []
+        self._preflight: list[Assertion] = []
         self._uncovered: list[str] = []
         self._restore_point = ""
         self._interrupted = ""
@@ -156,10 +158,13 @@ class Drilling:
         """
         chosen: dict[str, Chosen] = {}
         try:
-            chosen = self._choose()
+            chosen = self._fit(self._choose())
             self._recover(chosen)
             self._damage(chosen)
             self._switch()
+        except WatchkeeperError:
+            if not self._interrupted:
+                raise
         except (KeyboardInterrupt, SystemExit) as end:
             self._interrupted = f"{type(end).__name__} after {len(self._recovered)} of {len(chosen)} systems"
         finally:
@@ -171,7 +176,7 @@ class Drilling:
     def _switch(self) -> None:
         """Rehearse the move to the other region, where this one is lost."""
         plan = self.platform.drill.failover
-        if self.asked.scenario is not Scenario.LOST_REGION or plan is None:
+        if self.asked.scenario is not Scenario.LOST_REGION or plan is None or self._interrupted:
             return
         timer = Timer(self.restoring.access.now)
         with timer.phase(Phase.SWITCH):
@@ -185,10 +190,17 @@ class Drilling:
         for timer in self.timers:
             timer.stop()
 
-    def _choose(self) -> dict[str, Chosen]:
-        """Find the backup of each system, all of one restore point where most of them are."""
+    def _timer(self) -> Timer:
+        """Return a timer that is stopped when the drill is cancelled, or was."""
         timer = Timer(self.restoring.access.now)
         self.timers.append(timer)
+        if self._interrupted:
+            timer.stop()
+        return timer
+
+    def _choose(self) -> dict[str, Chosen]:
+        """Find the backup of each system, all of one restore point where most of them are."""
+        timer = self._timer()
         chosen: dict[str, Chosen] = {}
         with timer.phase(Phase.DETECT):
             for name in self.systems:
@@ -208,6 +220,27 @@ class Drilling:
         self._restore_point = self.asked.restore_point or (points.most_common(1)[0][0] if points else "")
         self.tell(f"restore point {self._restore_point or 'none'}, {len(chosen)} of {len(self.systems)} systems")
         return chosen
+
+    def _fit(self, chosen: dict[str, Chosen]) -> dict[str, Chosen]:
+        """Look at all that must be right before anything is restored; a system of which something is not is lost."""
+        fit = dict(chosen)
+        timer = self._timer()
+        with timer.phase(Phase.DETECT):
+            for name, held in preflight(self.restoring, chosen, self._key):
+                self._preflight.append(held if not name else held.model_copy(update={"name": f"{name}: {held.name}"}))
+                if held.outcome is Outcome.PASSED:
+                    continue
+                said = f"before anything was restored: {held.name}: {held.note or held.observed}"
+                for system in [one for one in fit if not name or one == name]:
+                    kind = NotOffered if held.outcome is Outcome.NOT_CHECKED else ConfigError
+                    self._recovered[system] = self._lost(system, kind(said, hint=held.expected), chosen[system])
+                    self._copies.gone(system)
+                    del fit[system]
+                self.tell(f"{name}: {said}" if name else said)
+        self._detected = (*self._detected, *timer.phases)
+        held_all = sum(one.outcome is Outcome.PASSED for one in self._preflight)
+        self.tell(f"{held_all} of {len(self._preflight)} checks before the restore held")
+        return fit
 
     def _of(self, name: str, wish: Wish) -> Chosen:
         """Choose a backup; where the newest is taken to be corrupted, see that it is seen, and take the one before."""
@@ -268,8 +301,7 @@ class Drilling:
 
     def _one(self, chosen: Chosen) -> SystemRecovery:
         """Restore and prove one system; never raises for what is wrong with it."""
-        timer = Timer(self.restoring.access.now)
-        self.timers.append(timer)
+        timer = self._timer()
         name = chosen.system
         self.manifests[f"manifests/{name}.json"] = chosen.manifest.to_bytes()
         try:
@@ -327,6 +359,8 @@ class Drilling:
         """Read damaged copies of what was proven; each must be seen to be damaged."""
         for name, one in chosen.items():
             recovered = self._recovered.get(name)
+            if self._interrupted:
+                break
             if recovered is not None and recovered.outcome is Outcome.PASSED:
                 with suppress(ConfigError):
                     self._controls += controls_of(self.restoring, one, self._key(one))
@@ -350,6 +384,7 @@ class Drilling:
             phases=(*self._detected, *self._after),
             systems=systems,
             assertions=tuple(self._overall),
+            preflight=tuple(self._preflight),
             negative_controls=tuple(self._controls),
             not_covered=tuple(self._not_covered(systems)),
             interrupted=self._interrupted,

@@ -368,7 +368,7 @@ class Restoring:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _must_have_room(self, chosen: Chosen, folder: Path) -> None:
-        needed = int(_ROOM * (chosen.manifest.source_bytes or chosen.manifest.plain_bytes)) + _BASE_ROOM
+        needed = room_for(chosen.manifest)
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise ConfigError(
@@ -404,6 +404,11 @@ class Restoring:
         if _has_password(text):
             raise ConfigError("an address with a password is not written here", hint="write env:NAME or file:path")
         return text
+
+
+def room_for(manifest: Manifest) -> int:
+    """Return the bytes that a copy may need in scratch."""
+    return int(_ROOM * (manifest.source_bytes or manifest.plain_bytes)) + _BASE_ROOM
 
 
 @contextmanager

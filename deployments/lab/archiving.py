@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import psycopg
 from psycopg import sql
 
 from deployments.lab.pieces import Piece
+from deployments.lab.servers import Server, postgres
 
-SETTINGS = {"archive_mode": "on", "archive_timeout": "30"}
+_SETTINGS = {"archive_mode": "on", "archive_timeout": "30"}
 """Seconds after which what was written is archived: the lab's answer to a recovery point objective."""
 ARCHIVES = "archives"
 """The detail of a piece that archives."""
@@ -28,6 +31,12 @@ def wanted(system: Any) -> bool:
     """Tell whether a spec asks for a continuous archive."""
     physical = system.backup.physical if system.backup is not None else None
     return physical is not None and physical.wal == "continuous"
+
+
+def server(folder: Path, port: int, *, name: str) -> Server:
+    """Prepare a server that archives. It ends at once: it would try to archive the last of its log without a vault."""
+    made = postgres.server(folder, port, _SETTINGS, name=name)
+    return replace(made, stop=signal.SIGQUIT)
 
 
 def begin(pieces: Iterable[Piece], state: Path, environment: Mapping[str, str]) -> None:

@@ -142,8 +142,8 @@ def _postgres(plan: Blueprint, target: str, system: Any) -> None:
     password = secrets.token_urlsafe(18)
     plan.fill(system.dsn, f"postgresql://{MONITOR}:{password}@{HOST}:{front}/{platform}")
     archives = archiving.wanted(system)
-    settings = archiving.SETTINGS if archives else None
-    plan.jobs.append((target, lambda: postgres.server(folder, back, settings, name=_name(target))))
+    make = archiving.server if archives else postgres.server
+    plan.jobs.append((target, lambda: make(folder, back, name=_name(target))))
     details = {"password": password, "owner_password": secrets.token_urlsafe(18), "database": platform}
     plan.environment["PG_BIN"] = str(postgres.binaries())
     details["backup_password"] = secrets.token_urlsafe(18)

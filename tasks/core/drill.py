@@ -141,6 +141,7 @@ class Drill(Model):
     restore_point: str = ""
     phases: tuple[PhaseTime, ...] = Field((), description="What is done once for all systems: detect, the last checks.")
     systems: tuple[SystemRecovery, ...] = ()
+    preflight: tuple[Assertion, ...] = Field((), description="What was looked at before anything was restored.")
     assertions: tuple[Assertion, ...] = Field((), description="Over several systems: reconciliation, smoke tests.")
     negative_controls: tuple[NegativeControl, ...] = ()
     not_covered: tuple[str, ...] = Field((), description="What this drill did not prove, for a person.")
@@ -297,6 +298,7 @@ def as_answer(drill: Drill) -> Mapping[str, Any]:
             ),
             *({"system": "", **held.model_dump(mode="json")} for held in drill.assertions),
         ],
+        "preflight": [one.model_dump(mode="json") for one in drill.preflight],
         "negative_controls": [one.model_dump(mode="json") for one in drill.negative_controls],
         "not_covered": list(drill.not_covered),
         "interrupted": drill.interrupted,

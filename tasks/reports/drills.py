@@ -84,6 +84,8 @@ def _facts(drill: Drill) -> Iterator[str]:
 def _parts(drill: Drill) -> Iterator[Part]:
     yield Part(title="Objectives", lines=tuple(_objectives(drill)), pictures=_trend(drill))
     yield Part(title="Phases", pictures=_timeline(drill), table=_phases(drill), aside=True)
+    checked = tuple(_assertion_line(one) for one in drill.preflight)
+    yield Part(title="Before anything was restored", lines=checked, aside=True)
     yield Part(title="Systems", lines=tuple(_system(one, drill) for one in drill.systems))
     bad = [one for one in _named(drill) if one[1].outcome.is_problem]
     yield Part(title="What did not hold", lines=tuple(_assertion(*one) for one in bad))
@@ -156,9 +158,12 @@ def _named(drill: Drill) -> Iterator[tuple[str, Assertion]]:
 
 
 def _assertion(system: str, held: Assertion) -> Line:
+    return _assertion_line(held.model_copy(update={"name": f"{system}: {held.name}"}))
+
+
+def _assertion_line(held: Assertion) -> Line:
     facts = (f"observed {held.observed}" if held.observed else "", f"expected {held.expected}" if held.expected else "")
-    text = f"{system}: {held.name}"
-    return Line(text=text, outcome=held.outcome, facts=tuple(fact for fact in facts if fact), note=held.note)
+    return Line(text=held.name, outcome=held.outcome, facts=tuple(fact for fact in facts if fact), note=held.note)
 
 
 def _assertions(drill: Drill) -> Table:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, cast
 from pydantic import Field, create_model
 
 from tasks.core.backup import Backup, Recovery
+from tasks.core.manifest import Manifest
 from tasks.core.platform import PlatformSpec
 from tasks.core.restore import Assertion, Compare, Endpoints, Parse, Restore, Restored, Source, Spoil
 from tasks.core.system import Access, Probe, SystemSpec
@@ -61,6 +62,13 @@ class Kind:
             return None
         module = importlib.import_module(f"{self.package}.restore")
         return cast("Callable[[SystemSpec, Access], str] | None", getattr(module, "address_of", None))
+
+    def ready(self) -> Callable[[Manifest], str] | None:
+        """Return what names the programs with which a backup is restored here, and raises where there are none."""
+        if not self.can("restore"):
+            return None
+        module = importlib.import_module(f"{self.package}.restore")
+        return cast("Callable[[Manifest], str] | None", getattr(module, "ready", None))
 
     def verify(self) -> tuple[Parse, Compare, Spoil] | None:
         """Import and return the checks of a backup and of a restored copy, or None where the kind has none."""

@@ -10,7 +10,9 @@ import importlib
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -20,10 +22,12 @@ import pymongo
 
 from tasks.clients.blobs import open_store
 from tasks.clients.secrets import SecretResolver
+from tasks.core import restore
 from tasks.core.backup import Order
 from tasks.core.system import Access
 from tasks.systems import kinds
-from tasks.vault.keys import recipients
+from tasks.vault.keys import Identity, recipients
+from tasks.vault.source import VaultSource
 from tasks.vault.streams import Recipe
 from tasks.vault.vault import Vault
 
@@ -51,6 +55,24 @@ def _backup(given: dict[str, Any]) -> dict[str, float]:
     return {"seconds": seconds, "megabytes": _megabytes(), "stored": stored}
 
 
+def _restore(given: dict[str, Any]) -> dict[str, float]:
+    """Restore a backup into an empty database, or to a moment into scratch; its end is not in the time."""
+    restoring = importlib.import_module("tasks.systems.postgres.restore")
+    vault = Vault("bench", open_store(given["store"]["location"], **given["store"]["keys"]), Recipe(()))
+    source = VaultSource.of(vault, given["folder"], Identity(given["identity"]))
+    spec = kinds()["postgres"].spec(kind="postgres", dsn={"env": "NOWHERE"})
+    access = Access(resolver=SecretResolver({}), now=lambda: datetime.now(UTC))
+    until = datetime.fromisoformat(given["until"]) if given["until"] else None
+    with tempfile.TemporaryDirectory(dir=given["scratch"]) as folder:
+        order = restore.Order(
+            folder=Path(folder), into=given["into"], until=until, jobs=given["jobs"], phase=lambda _phase: nullcontext()
+        )
+        began = perf_counter()
+        with restoring.restore(spec, access, source, order):
+            seconds = perf_counter() - began
+    return {"seconds": seconds, "megabytes": _megabytes()}
+
+
 def _scan(given: dict[str, Any]) -> dict[str, float]:
     """Read every batch of a MongoDB database, and do nothing with it."""
     client: pymongo.MongoClient[dict[str, Any]]
@@ -71,7 +93,7 @@ def _megabytes() -> float:
     return int(found[1]) / 1024
 
 
-_DOINGS: dict[str, Callable[[Any], dict[str, float]]] = {"backup": _backup, "scan": _scan}
+_DOINGS: dict[str, Callable[[Any], dict[str, float]]] = {"backup": _backup, "restore": _restore, "scan": _scan}
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def by_hand(address: str, databases: Iterable[str], recipient: str, work: Path) 
 
 def bare(address: str, databases: Iterable[str]) -> float:
     """Dump each database to nowhere."""
-    return sum(_shell("pg_dump -Fc -Z0 > /dev/null", _environment(address, name)) for name in databases)
+    return sum(_shell("pg_dump -Fc -Z0 > /dev/null", environment_of(address, name)) for name in databases)
 
 
 def runbook(address: str, databases: Sequence[str], work: Path, store: str, bucket: str) -> float:
@@ -43,7 +43,7 @@ def runbook(address: str, databases: Sequence[str], work: Path, store: str, buck
     target = work / "dump.gz"
     seconds = 0.0
     for name in databases:
-        seconds += _shell(f"pg_dump | gzip > {target}", _environment(address, name))
+        seconds += _shell(f"pg_dump | gzip > {target}", environment_of(address, name))
         began = perf_counter()
         client.upload_file(str(target), bucket, "runbook/dump.gz")
         seconds += perf_counter() - began
@@ -57,7 +57,7 @@ def barman(address: str, store: str, bucket: str, number: int) -> float:
     """Copy the server's files by barman-cloud-backup, as it comes: neither compressed nor encrypted."""
     folder = made_once(f"bench-barman-{_BARMAN}", partial(_wheels, f"barman=={_BARMAN}", "psycopg2-binary"))
     parts = urlsplit(store)
-    environment = _environment(address, "postgres") | {
+    environment = environment_of(address, "postgres") | {
         "PYTHONPATH": str(folder),
         "AWS_ACCESS_KEY_ID": str(parts.username),
         "AWS_SECRET_ACCESS_KEY": str(parts.password),
@@ -110,7 +110,7 @@ def _piped(address: str, databases: Iterable[str], pipeline: str, work: Path) ->
     target = work / "dump"
     seconds, size = 0.0, 0
     for name in databases:
-        seconds += _shell(f"{pipeline} > {target}", _environment(address, name))
+        seconds += _shell(f"{pipeline} > {target}", environment_of(address, name))
         size += target.stat().st_size
         target.unlink()
     return seconds, size
@@ -122,7 +122,7 @@ def _shell(command: str, environment: Mapping[str, str]) -> float:
     return perf_counter() - began
 
 
-def _environment(address: str, database: str) -> dict[str, str]:
+def environment_of(address: str, database: str) -> dict[str, str]:
     parts = urlsplit(address)
     return {
         **os.environ,

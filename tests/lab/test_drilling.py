@@ -171,6 +171,27 @@ def test_a_drill_that_is_cancelled_says_how_far_it_came_and_tears_down(place):
     assert not (folder / "state" / "scratch").exists() or list((folder / "state" / "scratch").iterdir()) == []
 
 
+def test_room_and_keys_are_looked_at_before_anything_is_restored(place, monkeypatch):
+    folder, _, _ = place
+    take()
+    made = drill()
+    assert {one.name for one in made.preflight} == {
+        "room in scratch",
+        "a port of the loopback",
+        "uploads: the key",
+        "configuration: the key",
+    }
+    assert {one.outcome for one in made.preflight} == {Outcome.PASSED}
+    monkeypatch.setenv("SHOP_IDENTITY", new_key().identity)
+    other = drill()
+    assert ["before anything was restored: the key" in one.error for one in other.systems] == [True, True]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1 << 30, 1 << 30, 0))
+    full = drill()
+    assert full.verdict is Verdict.FAILED
+    assert all("room in scratch" in one.error and one.phases == () for one in full.systems)
+    assert list((folder / "state" / "scratch").iterdir()) == []
+
+
 def test_two_drills_at_once_do_not_meet():
     take()
     made = []

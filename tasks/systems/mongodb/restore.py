@@ -10,6 +10,7 @@ from pymongo import errors, uri_parser
 
 from tasks.clients.places import places
 from tasks.core.errors import ConfigError
+from tasks.core.manifest import Manifest
 from tasks.core.restore import Order, Phase, Restored, Source
 from tasks.core.system import Access
 from tasks.systems.mongodb.chain import Chain, Limit, chain_of
@@ -20,10 +21,19 @@ from tasks.systems.mongodb.made import Made, databases_in
 from tasks.systems.mongodb.newest import newest_of
 from tasks.systems.mongodb.oplog import read_position
 from tasks.systems.mongodb.replay import Replay
-from tasks.systems.mongodb.scratch import scratch
+from tasks.systems.mongodb.scratch import program, scratch
 from tasks.systems.mongodb.spec import Spec
 
 _SECONDS, _SCRATCH_SECONDS = 20.0, 10.0
+
+
+def ready(_manifest: Manifest) -> str:
+    """Name the server that a backup is restored into here.
+
+    Raises:
+        NotOffered: There is none.
+    """
+    return str(program())
 
 
 @contextmanager

@@ -92,6 +92,7 @@ def rebuild(source: Source, order: Order, wanted: str | None) -> Iterator[Restor
             superuser=details["superuser"],
             settings=settings,
             within=_RECOVERY_SECONDS,
+            each=lambda: order.progress(0, None),
         )
         with order.phase(Phase.RECOVER):
             try:

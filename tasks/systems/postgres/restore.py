@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tasks.core.errors import ConfigError
+from tasks.core.manifest import Manifest
 from tasks.core.restore import Order, Restored, Source
 from tasks.core.system import Access
 from tasks.systems.postgres.load import load
 from tasks.systems.postgres.places import database_of, endpoints
 from tasks.systems.postgres.rebuild import rebuild
 from tasks.systems.postgres.spec import Spec
+from tasks.systems.postgres.tools import server_programs
 from tasks.systems.postgres.verify import newest_record
 
-__all__ = ["endpoints", "restore"]
+__all__ = ["endpoints", "ready", "restore"]
 
 
 @contextmanager
@@ -32,6 +34,17 @@ def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterato
     way = rebuild if source.manifest.method == "physical" else load
     with way(source, order, wanted) as restored:
         yield dataclasses.replace(restored, recovered_to=newest_record(spec, restored) or restored.recovered_to)
+
+
+def ready(manifest: Manifest) -> str:
+    """Name the server's programs with which a backup is restored here.
+
+    Raises:
+        NotOffered: There are none of a version that can.
+    """
+    major = int(manifest.server_version.split(".")[0])
+    folder = server_programs(major, newer=manifest.method != "physical")
+    return f"PostgreSQL {major} by {folder}"
 
 
 def _live(spec: Spec, access: Access) -> str | None:

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +115,7 @@ def running(
     superuser: str = "postgres",
     settings: Mapping[str, str] | None = None,
     within: float = _START_SECONDS,
+    each: Callable[[], None] = lambda: None,
 ) -> Iterator[Scratch]:
     """Start a server on a cluster, wait until it lets clients in, and end it after the block.
 
@@ -125,6 +126,7 @@ def running(
         superuser: A superuser that is in it.
         settings: Of its configuration.
         within: Seconds that it may take until it lets clients in.
+        each: Called between two looks whether it does; what it raises ends the wait.
 
     Raises:
         TransientError: It ended; `folder/log` tells why.
@@ -146,7 +148,12 @@ def running(
             orphaned=signal.SIGQUIT,
         ) as server:
             address = _inside(socket, port, superuser, "postgres")
-            server.wait_until(lambda: _answers(address), within)
+
+            def ready() -> bool:
+                each()
+                return _answers(address)
+
+            server.wait_until(ready, within)
             yield Scratch(programs, socket, port, superuser, _let_in(address), server)
 
 

@@ -14,6 +14,7 @@ import redis
 
 from tasks.clients.places import places
 from tasks.core.errors import ConfigError
+from tasks.core.manifest import Manifest
 from tasks.core.restore import Order, Phase, Restored, Source
 from tasks.core.system import Access
 from tasks.systems.redis.backup import PART
@@ -50,6 +51,15 @@ def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterato
             address, _ = opened.enter_context(scratch(command, order.folder))
             restored = _loaded(address, access, order)
         yield replace(restored, recovered_to=moment or source.manifest.consistent_as_of)
+
+
+def ready(manifest: Manifest) -> str:
+    """Name the server that a backup is restored into here.
+
+    Raises:
+        NotOffered: There is none.
+    """
+    return program(str(manifest.details.get("server", "redis")))
 
 
 def _loaded(address: str, access: Access, order: Order) -> Restored:
