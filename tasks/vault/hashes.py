@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
+
+from blake3 import blake3
 
 from tasks.core.errors import ConfigError
 
@@ -22,12 +23,11 @@ class Hasher(Protocol):
         ...
 
 
-_KNOWN: dict[str, Callable[[], Hasher]] = {"blake2b": lambda: hashlib.blake2b(digest_size=32)}
-with suppress(ImportError):  # it comes as a wheel for the common machines only
-    from blake3 import blake3
-
-    _KNOWN["blake3"] = blake3
-WRITTEN = next(reversed(_KNOWN))
+WRITTEN = "blake3"
+_KNOWN: dict[str, Callable[[], Hasher]] = {
+    "blake2b": lambda: hashlib.blake2b(digest_size=32),  # of backups that are older
+    WRITTEN: blake3,
+}
 
 
 class PlainHash:
@@ -43,8 +43,9 @@ class PlainHash:
     def __init__(self, like: str = WRITTEN) -> None:
         self._sort = like.partition(":")[0]
         if self._sort not in _KNOWN:
-            hint = "install the package blake3" if self._sort == "blake3" else "use a newer watchkeeper"
-            raise ConfigError(f"the hash {self._sort[:20]!r} is not known here", operation="read", hint=hint)
+            raise ConfigError(
+                f"the hash {self._sort[:20]!r} is not known here", operation="read", hint="use a newer watchkeeper"
+            )
         self._hasher = _KNOWN[self._sort]()
         self.update = self._hasher.update
 
