@@ -1,4 +1,4 @@
-"""The commands that look ahead: `watchkeeper forecast`. Each imports what it needs when it runs, so help is quick."""
+"""The commands that look ahead. Each imports what it needs when it runs, so that help is quick."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deployments.console import Exit, fail, say_json, told
-from deployments.options import example, json_option
+from deployments.options import example, json_option, lab_option, settings_of, state_option
 
 _SHOWN = 24
 
@@ -115,3 +115,46 @@ def _limits(limits: tuple[str, ...], unit: str, *, as_json: bool) -> tuple[float
     except ValueError as error:
         fail(f"--limit: {error}", as_json=as_json)
     return tuple(number * 100 if unit == "percent" and of is Unit.RATIO else number for number, of in read)
+
+
+@click.command(
+    epilog=example("watchkeeper capacity synesthesia --lab", "watchkeeper capacity apex --horizon 180d --json")
+)
+@click.argument("platform")
+@click.option("--horizon", default="90d", show_default=True, help="How far ahead: 30d, 90d.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan as one HTML file too.")
+@lab_option
+@state_option
+@json_option
+def capacity(platform: str, *, horizon: str, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
+    """Say what of a platform runs out first, and when, without Prefect or any server.
+
+    Nothing is stored and nobody is told. PLATFORM is a name that `watchkeeper platforms` lists, or the path of a spec.
+    Exit code 1 where something reaches a bound, or nothing could be judged.
+    """
+    import asyncio
+    from datetime import timedelta
+
+    from tasks.core.report import Verdict
+    from tasks.looking_ahead import CapacityPlan
+    from tasks.reports import capacity_words
+
+    ahead = timedelta(seconds=_seconds(horizon, as_json=as_json))
+    with told(as_json=as_json):
+        plan = CapacityPlan.open(platform, settings_of(state, lab=lab), horizon=ahead)
+        asyncio.run(plan.gather())
+        plan.look()
+        report = plan.report()
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+    else:
+        from rich.console import Console
+
+        from tasks.reports import bulletin_terminal
+
+        Console(highlight=False).print(bulletin_terminal.render(capacity_words.bulletin(report)))
+    if html is not None:
+        from tasks.reports.bulletin_html import render
+
+        html.write_text(render(capacity_words.bulletin(report)), encoding="utf-8")
+    raise click.exceptions.Exit(Exit.FINE if report.verdict is Verdict.PASSED else Exit.FINDINGS)

@@ -541,6 +541,7 @@ for command in (
     backup_commands.backup,
     backup_commands.prune,
     capacity_commands.forecast,
+    capacity_commands.capacity,
     restore_commands.restore,
     restore_commands.verify,
     restore_commands.drill,

@@ -138,6 +138,23 @@ class Api:
         late = until - max(_LATE, 2 * step)
         return {labels: samples for labels, samples in histories.items() if samples and samples[-1].at >= late}
 
+    async def window(
+        self, promql: str, since: datetime, until: datetime, step: timedelta
+    ) -> Mapping[Labels, tuple[tuple[float, float], ...]]:
+        """Return the samples of each series between two times, both included: seconds since 1970, and the value.
+
+        Raises:
+            PermanentError: The server refuses the query, or so many points.
+            Unreachable: It did not answer in time.
+        """
+        parameters = {"query": promql, "start": _stamp(since), "end": _stamp(until)}
+        answer = await self._get("query_range", parameters | {"step": f"{step.total_seconds():g}"})
+        _, result = _result(_opened(answer))
+        return {
+            _labels(series): tuple((stamp, _number((stamp, text))) for stamp, text in series.values or ())
+            for series in _listed(result)
+        }
+
     async def alerts(self) -> list[Alert]:
         """Return the alerts that are pending or fire.
 

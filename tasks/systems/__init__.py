@@ -11,8 +11,9 @@ import importlib
 import importlib.util
 import operator
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, cast
 
 from pydantic import Field, create_model
@@ -83,6 +84,13 @@ class Kind:
             return None
         module = importlib.import_module(f"{self.package}.failover")
         return cast("Callable[[SystemSpec, Access, str, Mapping[str, str]], list[Assertion]]", module.rehearse)
+
+    def histories(self) -> Callable[[SystemSpec, Access, datetime, datetime], Awaitable[list[Any]]] | None:
+        """Import and return what reads a system's own past (`capacity.History`), or None where the kind keeps none."""
+        if not self.can("history"):
+            return None
+        module = importlib.import_module(f"{self.package}.history")
+        return cast("Callable[[SystemSpec, Access, datetime, datetime], Awaitable[list[Any]]]", module.histories)
 
     def values(self) -> Callable[[SystemSpec, Restored, str], Iterator[str]] | None:
         """Import and return what asks a restored copy for one column of texts, or None where the kind has none."""

@@ -66,7 +66,7 @@ async def _measure(api: Api, name: str, objective: Objective, at: datetime) -> l
     note = "; ".join([*(f"the server warns: {text}" for text in answered.warnings), *remark])
     return [
         _reading(name, objective, labels, answered, at, histories.get(labels, ()), note)
-        for labels in sorted(answered.values, key=_subject)
+        for labels in sorted(answered.values, key=subject_of)
     ]
 
 
@@ -90,7 +90,7 @@ def _reading(
     history: tuple[Sample, ...],
     note: str,
 ) -> Reading:
-    subject, value = "" if objective.single else _subject(labels), answered.values[labels]
+    subject, value = "" if objective.single else subject_of(labels), answered.values[labels]
     if math.isnan(value):
         return _nothing(name, objective, subject, at, "the query answers NaN: most often 0 divided by 0")
     if math.isinf(value):
@@ -117,7 +117,7 @@ def _nothing(name: str, objective: Objective, subject: str, at: datetime, reason
     )
 
 
-def _subject(labels: Labels) -> str:
+def subject_of(labels: Labels) -> str:
     """Name a series by its labels: the value alone where there is one label."""
     if len(labels) == 1:
         return next(value for _, value in labels)

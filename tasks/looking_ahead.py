@@ -1,0 +1,179 @@
+"""A platform's capacity plan: its past gathered, each measurement looked ahead, the last plan graded. No Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from tasks import platforms
+from tasks.core.capacity import FLOW, CapacityReport, History, Outlook, by_urgency, thresholds_of
+from tasks.core.errors import WatchkeeperError
+from tasks.core.outlooks import look_ahead
+from tasks.core.platform import PlatformSpec
+from tasks.core.report import HEALTH_CHECK, Report, report_id
+from tasks.core.results import Measurement, Outcome
+from tasks.core.scorecard import grade
+from tasks.core.settings import Settings
+from tasks.core.system import Access
+from tasks.core.units import Unit
+from tasks.inspections import report_store
+from tasks.systems import kinds
+from tasks.vault.opening import open_platform_vault
+
+BACK = timedelta(days=120)
+"""How far back is looked."""
+_READ = 500
+_DRAWN = 12
+_NUMBERS = (Unit.RATIO, Unit.BYTES, Unit.SECONDS, Unit.COUNT, Unit.RATE)
+
+
+class CapacityPlan:
+    """One look ahead. A plain class, so that Prefect hands it to tasks as it is.
+
+    Attributes:
+        platform: The spec.
+        access: What opens its systems and vaults.
+        settings: Where things are kept.
+        horizon: How far to look.
+        notes: What a person should know of the run itself.
+    """
+
+    def __init__(self, platform: PlatformSpec, access: Access, settings: Settings, *, horizon: timedelta) -> None:
+        self.platform, self.access, self.settings, self.horizon = platform, access, settings, horizon
+        self.started = access.now()
+        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
+        self.notes: list[str] = []
+        self._histories: list[History] = []
+        self._outlooks: tuple[Outlook, ...] = ()
+
+    @classmethod
+    def open(cls, name: str, settings: Settings, *, horizon: timedelta) -> CapacityPlan:
+        """Load a platform.
+
+        Raises:
+            ConfigError: The spec is broken, there is no such platform, or the lab is not up.
+        """
+        return cls(platforms.load(name, settings), platforms.access(settings), settings, horizon=horizon)
+
+    async def gather(self) -> None:
+        """Read the past: from what keeps its own, from the kept reports, from the vaults. What fails is told."""
+        for name, spec in self.platform.systems.items():
+            if (histories := kinds()[spec.kind].histories()) is None:
+                continue
+            try:
+                found = await histories(spec, self.access, self.started - BACK, self.started)
+            except WatchkeeperError as error:
+                self.trouble(f"history of {name}", error, Outcome.ERRORED)
+            else:
+                self._histories += [replace(one, key=f"{name}/{one.key}") for one in found]
+        for what, read in (("kept reports", self._from_reports), ("vaults", self._from_vaults)):
+            try:
+                self._histories += await asyncio.to_thread(lambda read=read: list(read()))  # type: ignore[misc]
+            except WatchkeeperError as error:
+                self.trouble(what, error, Outcome.ERRORED)
+
+    def look(self) -> None:
+        """Forecast everything that was gathered; histories are kept for what is most urgent."""
+        outlooks = by_urgency([look_ahead(history, self.horizon) for history in self._histories])
+        self._outlooks = tuple(one if at < _DRAWN else _undrawn(one) for at, one in enumerate(outlooks))
+
+    def report(self, *, scheduled: datetime | None = None, run_url: str | None = None) -> CapacityReport:
+        """Put the report together, and grade the one before."""
+        earlier = self._earlier()
+        return CapacityReport(
+            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
+            platform=self.platform.platform,
+            title=self.platform.title,
+            timezone=self.platform.timezone,
+            environment=self.settings.environment,
+            started=self.started,
+            finished=self.access.now(),
+            scheduled=scheduled,
+            horizon_days=self.horizon / timedelta(days=1),
+            outlooks=self._outlooks,
+            grades=grade(earlier, self._histories, self.started) if earlier else (),
+            graded=earlier.id if earlier else "",
+            notes=tuple(self.notes),
+            run_url=run_url,
+        )
+
+    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so
+        """Remember what is to be told of Watchkeeper itself."""
+        self.notes.append(self.access.resolver.scrub(f"{what.replace('_', ' ')}: {error}"))
+
+    def _earlier(self) -> CapacityReport | None:
+        """Return the newest earlier plan that is old enough to be graded: a day at least."""
+        store = report_store(self.settings)
+        try:
+            kept = store.kept(self.platform.platform, FLOW)
+        except WatchkeeperError as error:
+            self.trouble("earlier plans", error, Outcome.ERRORED)
+            return None
+        for one in reversed([one for one in kept if one.began <= self.started - timedelta(days=1)]):
+            earlier = store.read(one.key, CapacityReport)
+            if earlier is not None and earlier.environment == self.settings.environment:
+                return earlier
+        return None
+
+    def _from_reports(self) -> Iterator[History]:
+        """Yield what the health checks measured, of everything that has a bound and that no other source tells."""
+        store = report_store(self.settings)
+        kept = [one for one in store.kept(self.platform.platform, HEALTH_CHECK) if one.began >= self.started - BACK]
+        own = {name for name, spec in self.platform.systems.items() if kinds()[spec.kind].can("history")}
+        found: dict[str, list[Measurement]] = defaultdict(list)
+        for one in kept[:: max(1, -(-len(kept) // _READ))]:
+            report = store.read(one.key, Report)
+            if report is None or report.environment != self.settings.environment:
+                continue
+            for system in report.systems:
+                if system.name in self.platform.systems and system.name not in own:
+                    for measured in system.measurements:
+                        found[_key(system.name, measured)].append(measured)
+        for key, measurements in found.items():
+            yield from self._measured(key, measurements)
+
+    def _measured(self, key: str, measurements: list[Measurement]) -> Iterator[History]:
+        newest = measurements[-1]
+        if newest.unit not in _NUMBERS or isinstance(newest.value, str | bool):
+            return
+        spec = self.platform.systems[key.partition("/")[0]]
+        limit = spec.limit(newest)
+        thresholds = thresholds_of(limit, spec.measure(newest).worse) if limit is not None else ()
+        if not thresholds:
+            return
+        numbers = [one for one in measurements if isinstance(one.value, int | float)]
+        times = np.array([one.at.timestamp() for one in numbers])
+        values = np.array([float(one.value) for one in numbers])
+        remedy = (limit.remedy if limit else None) or spec.measure(newest).remedy or ""
+        yield History(key, newest.unit, times, values, "the health checks' reports", thresholds, remedy)
+
+    def _from_vaults(self) -> Iterator[History]:
+        """Yield how large the backups of each system were."""
+        access = self.access
+        for name in self.platform.vaults:
+            vault = open_platform_vault(
+                self.platform, name, access.resolver, now=access.now, ca_bundle=access.ca_bundle
+            )
+            sizes = defaultdict(list)
+            for entry in vault.entries(self.platform.platform):
+                if entry.state == "complete" and entry.time >= self.started - BACK:
+                    sizes[entry.system].append((entry.time.timestamp(), float(entry.stored_bytes)))
+            for system, listed in sizes.items():
+                times, values = np.array(listed).T
+                yield History(f"{system}/stored[{name}]", Unit.BYTES, times, values, f"the vault {name}", ())
+
+
+def _undrawn(one: Outlook) -> Outlook:
+    """Keep only what a later report grades."""
+    return one.model_copy(update={"history": (), "ahead": one.ahead[:: max(1, len(one.ahead) // 12)]})
+
+
+def _key(system: str, measured: Measurement) -> str:
+    subject = f"[{measured.subject}]" if measured.subject else ""
+    return f"{system}/{measured.name}{subject}"

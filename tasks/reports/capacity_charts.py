@@ -1,0 +1,80 @@
+"""A chart of one measurement that runs out: what it was, what is expected with its interval, and the bounds."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tasks.core.capacity import Outlook, Reached
+from tasks.core.units import Unit, format_quantity
+from tasks.reports import wording
+from tasks.reports.bulletin import Picture
+from tasks.reports.drawing import Palette, picture, plain_axes, write
+
+_FAR = 3.0
+"""A bound that lies farther off than so many times the range of the values is named, not drawn."""
+
+
+def chart(outlook: Outlook, zone: ZoneInfo) -> Picture:
+    """Draw one measurement, what is expected of it, and its bounds."""
+    pressing = outlook.pressing
+    said = f": {pressing.limit} {pressing.text}" if pressing else ""
+    name = re.sub(r"[^a-z0-9]+", "-", outlook.key.lower()).strip("-")[:60]
+    title = wording.plain(f"{outlook.key}, now {outlook.observed}{said}", 200)
+
+    def draw(figure: Any, palette: Palette) -> None:
+        _draw(figure, palette, outlook, zone)
+
+    return picture(f"{name}.png", title, 2.6, draw)
+
+
+def _draw(figure: Any, palette: Palette, outlook: Outlook, zone: ZoneInfo) -> None:
+    axes = plain_axes(figure, palette, (0.15, 0.16, 0.8, 0.68))
+    _dated(axes, outlook, zone)
+    past, ahead = palette.series[0], palette.series[1]
+    axes.plot([one.at for one in outlook.history], [one.value for one in outlook.history], color=past, linewidth=1.2)
+    at = [one.at for one in outlook.ahead]
+    low, high = [one.low for one in outlook.ahead], [one.high for one in outlook.ahead]
+    axes.fill_between(at, low, high, color=ahead, alpha=0.25, linewidth=0)
+    axes.plot(at, [one.value for one in outlook.ahead], color=ahead, linewidth=1.4, linestyle="--")
+    for reached in _near(outlook):
+        axes.axhline(reached.bound, color=palette.bad, linewidth=1.1, linestyle="-" if reached.critical else ":")
+        if reached.state == "within the horizon" and reached.median is not None:
+            axes.plot([reached.median], [reached.bound], marker="o", color=palette.bad, markersize=5)
+    axes.yaxis.set_major_formatter(lambda value, _: _tick(value, outlook.unit))
+    heading = wording.plain(outlook.key.replace("/", " ", 1), 60)
+    figure_axes = figure.add_axes((0, 0.86, 1, 0.14), frameon=False, xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
+    write(figure_axes, 0.03, 0.6, heading, palette.ink, bold=True)
+    legend = f"solid: measured · dashed: expected, with its 80% interval · {_bounds(outlook)}"
+    write(figure_axes, 0.03, 0.05, legend, palette.quiet, size=7)
+
+
+def _near(outlook: Outlook) -> list[Reached]:
+    seen = [one.value for one in outlook.history] + [one.value for one in outlook.ahead]
+    low, high = min(seen), max(seen)
+    room = _FAR * max(high - low, abs(high) * 0.05, 1e-12)
+    return [one for one in outlook.reached if low - room <= one.bound <= high + room]
+
+
+def _bounds(outlook: Outlook) -> str:
+    return "bounds " + ", ".join(one.limit for one in outlook.reached) if outlook.reached else "no bound"
+
+
+def _tick(value: float, unit: Unit) -> str:
+    return format_quantity(value, unit)
+
+
+def _dated(axes: Any, outlook: Outlook, zone: ZoneInfo) -> None:
+    dates: Any = import_module("matplotlib.dates")  # slow, and most reports have no chart
+
+    def written(value: float, _position: int) -> str:
+        at: datetime = dates.num2date(value).astimezone(zone)
+        return f"{at:%d %b}"
+
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=6))
+    axes.xaxis.set_major_formatter(written)
+    first = outlook.history[0].at if outlook.history else outlook.ahead[0].at
+    axes.set_xlim(first, outlook.ahead[-1].at)

@@ -1,0 +1,276 @@
+"""A platform's capacity plan: what runs out, when, how bad that is, and how good the plan before was."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from deployments.cli import main
+from tasks.clients.http import session
+from tasks.clients.prometheus import Api
+from tasks.clients.prometheus_ranges import read_range
+from tasks.core.capacity import CapacityReport, History, Threshold, by_urgency, thresholds_of
+from tasks.core.errors import Denied, PermanentError, Unreachable
+from tasks.core.limits import Bound, Limit, Tier, Worse
+from tasks.core.outlooks import look_ahead
+from tasks.core.report import Report, SystemReport, Verdict
+from tasks.core.results import Measurement, Outcome
+from tasks.core.scorecard import grade
+from tasks.core.units import Unit
+from tasks.reports import bulletin_html, bulletin_markdown, bulletin_slack, bulletin_terminal, capacity_words
+from tests.hostile import answer, hanging_up, routed, serving
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+HOURS = np.arange(24 * 60)
+TIMES = NOW.timestamp() - 3600.0 * HOURS[::-1]
+NOISE = np.random.default_rng(0).normal(size=len(HOURS))
+MONTHS = timedelta(days=90)
+GIB = 2.0**30
+
+
+def history(values, *bounds, key="machine/disk_used[/]", unit=Unit.RATIO, upward=True, times=TIMES, **more):
+    thresholds = tuple(
+        Threshold(text=f"{value:g}", value=value, upward=upward, critical=last) for value, last in bounds
+    )
+    return History(key, unit, times, values, "test", thresholds, **more)
+
+
+def filling(per_day, now=0.6):
+    return now - per_day / 24 * HOURS[::-1] + NOISE * 0.002
+
+
+def report(*outlooks, **more):
+    return CapacityReport(
+        id="shop-capacity-plan-20261120T000000Z-1",
+        platform="shop",
+        title="Shop",
+        timezone="UTC",
+        started=NOW,
+        finished=NOW,
+        horizon_days=90,
+        outlooks=by_urgency(outlooks),
+        **more,
+    )
+
+
+def test_a_filling_disk_is_named_with_the_days_on_which_it_reaches_its_bounds():
+    outlook = look_ahead(history(filling(0.01), (0.85, False), (0.95, True)), MONTHS)
+    assert outlook.outcome is Outcome.WARNED
+    warn, critical = outlook.reached
+    assert (warn.limit, critical.limit) == ("0.85", "0.95")
+    assert abs(warn.median - (NOW + timedelta(days=25))) < timedelta(days=1)
+    assert abs(critical.median - (NOW + timedelta(days=35))) < timedelta(days=1)
+    assert warn.early <= warn.median <= warn.late
+
+
+def test_what_is_critical_within_a_week_fails_and_a_warning_does_not():
+    values = filling(0.02, now=0.85)
+    assert look_ahead(history(values, (0.95, True)), MONTHS).outcome is Outcome.FAILED
+    assert look_ahead(history(values, (0.95, False)), MONTHS).outcome is Outcome.WARNED
+
+
+def test_what_swings_below_its_bound_is_well():
+    values = 0.5 + 0.2 * np.sin(2 * np.pi * HOURS / 24) + NOISE * 0.01
+    assert look_ahead(history(values, (0.9, True)), MONTHS).outcome is Outcome.PASSED
+
+
+def test_free_space_reaches_its_floor():
+    free = 50 * GIB - filling(0.01) * 40 * GIB
+    outlook = look_ahead(history(free, (20 * GIB, True), unit=Unit.BYTES, upward=False), MONTHS)
+    assert abs(outlook.pressing.median - (NOW + timedelta(days=15))) < timedelta(days=1)
+
+
+def test_what_never_changes_is_steady_and_what_is_too_short_is_not_judged():
+    assert look_ahead(history(np.full(1440, 0.5), (0.9, True)), MONTHS).outcome is Outcome.PASSED
+    beyond = look_ahead(history(np.full(1440, 0.95), (0.9, True)), MONTHS)
+    assert (beyond.outcome, beyond.pressing.state) == (Outcome.WARNED, "already")
+    short = look_ahead(history(filling(0.01)[:5], (0.9, True), times=TIMES[:5]), MONTHS)
+    assert short.outcome is Outcome.NOT_CHECKED
+    assert "too short" in short.unfit
+    silent = look_ahead(history(np.empty(0), times=np.empty(0), trouble="the query answers no data"), MONTHS)
+    assert silent.unfit == "the query answers no data"
+
+
+def test_the_most_urgent_comes_first_and_the_verdict_is_the_worst():
+    slow = look_ahead(history(filling(0.005), (0.95, True), key="slow"), MONTHS)
+    quick = look_ahead(history(filling(0.02), (0.95, True), key="quick"), MONTHS)
+    well = look_ahead(history(0.3 + NOISE * 0.01, (0.95, True), key="well"), MONTHS)
+    assert [one.key for one in report(well, slow, quick).outlooks] == ["quick", "slow", "well"]
+    assert report(well, slow).verdict is Verdict.WARNED
+    assert report(well).verdict is Verdict.PASSED
+    assert report(well, notes=("history of metrics: refused",)).verdict is Verdict.WARNED
+    assert report().verdict is Verdict.UNKNOWN
+
+
+def test_a_limits_bounds_keep_their_side_and_how_bad_they_are():
+    limit = Limit(warn=Bound(0.995, Unit.RATIO, "<"), critical=Bound(0.9, Unit.RATIO, "<"))
+    assert [(one.text, one.upward, one.critical) for one in thresholds_of(limit, Worse.ABOVE)] == [
+        ("99.5%", False, False),
+        ("90%", False, True),
+    ]
+    tiers = Limit(by_severity={"P0": Tier(bound=Bound(9, Unit.COUNT)), "P1": Tier(bound=Bound(5, Unit.COUNT))})
+    assert [(one.value, one.critical) for one in thresholds_of(tiers, Worse.ABOVE)] == [(9, True), (5, False)]
+
+
+def test_the_plan_before_is_graded_by_what_came():
+    before = len(HOURS) - 24 * 20
+    known = history(filling(0.01)[:before], (0.95, True), times=TIMES[:before])
+    earlier = report(look_ahead(known, MONTHS))
+    (graded,) = grade(earlier, [history(filling(0.01), (0.95, True))], NOW)
+    assert graded.moments > 10
+    assert graded.covered / graded.moments > 0.5
+    assert graded.error < 0.01
+    assert graded.alarm == ""
+
+
+def test_an_alarm_that_was_false_and_one_that_was_missed_are_told():
+    before = len(HOURS) - 24 * 20
+    quick, flat = filling(0.02, now=0.9), 0.3 + NOISE * 0.01
+    cried = report(look_ahead(history(quick[:before], (0.6, True), times=TIMES[:before]), MONTHS))
+    stopped = quick.copy()
+    stopped[before:] = 0.3
+    assert grade(cried, [history(stopped, (0.6, True))], NOW)[0].alarm == "false"
+    calm = report(look_ahead(history(flat[:before], (0.6, True), times=TIMES[:before]), MONTHS))
+    jumped = flat.copy()
+    jumped[before + 100 :] = 0.9
+    assert grade(calm, [history(jumped, (0.6, True))], NOW)[0].alarm == "missed"
+
+
+def test_a_plan_says_the_first_to_run_out_everywhere_with_a_chart_for_light_and_dark_pages():
+    disk = look_ahead(history(filling(0.01), (0.85, False), (0.95, True), remedy="Grow the <disk>."), MONTHS)
+    short = look_ahead(history(filling(0.01)[:5], (0.9, True), key="new/thing", times=TIMES[:5]), MONTHS)
+    plan = report(disk, short)
+    said = capacity_words.bulletin(CapacityReport.model_validate_json(plan.model_dump_json()))
+    assert said.sentence.startswith("machine/disk_used[/] reaches 0.85: in 2")
+    (picture,) = said.pictures
+    assert picture.light.startswith(b"\x89PNG")
+    assert picture.light != picture.dark
+    page = bulletin_html.render(said)
+    assert "Grow the &lt;disk&gt;." in page
+    assert "too short: 5 values" in page
+    assert "disk_used" in bulletin_slack.summary(said).text
+    assert "too short" in bulletin_markdown.render(said)
+    assert bulletin_terminal.render(said) is not None
+
+
+def prometheus(most=11_000, *, first=None):
+    """Play a server that refuses more points than so many, and whose first answer may be another."""
+    seen = []
+
+    def route(target, _):
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
+        if asked["query"] == "1":
+            return answer(json.dumps({"status": "success", "data": {"resultType": "scalar", "result": [0, "1"]}}))
+        start, end, step = (float(asked[name]) for name in ("start", "end", "step"))
+        seen.append((start, end))
+        if first is not None and len(seen) == 1:
+            return first
+        count = int((end - start) // step) + 1
+        if count > most:
+            refusal = {"status": "error", "errorType": "bad_data", "error": "exceeded maximum resolution"}
+            return answer(json.dumps(refusal), status="400 Bad Request")
+        values = [[start + at * step, str((start + at * step) / 1e12)] for at in range(count)]
+        result = [{"metric": {"pod": "a"}, "values": values}]
+        return answer(json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}))
+
+    return routed(route), seen
+
+
+async def read(handler, days, **more):
+    async with serving(handler) as port, session(f"http://127.0.0.1:{port}") as client:
+        api = Api(client, asyncio.get_running_loop().time() + 60)
+        return await read_range(api, "up", NOW - timedelta(days=days), NOW, timedelta(hours=1), **more)
+
+
+async def test_weeks_are_asked_for_in_pieces_and_put_together_without_a_seam():
+    handler, seen = prometheus()
+    (samples,) = (await read(handler, 100, points=500)).values()
+    assert len(seen) == 5
+    assert np.all(np.diff([at for at, _ in samples]) == 3600)
+    assert (samples[0][0], samples[-1][0]) == ((NOW - timedelta(days=100)).timestamp(), NOW.timestamp())
+
+
+async def test_a_server_that_refuses_so_many_points_is_asked_for_fewer():
+    handler, seen = prometheus(most=300)
+    (samples,) = (await read(handler, 100)).values()
+    assert len(samples) == 2401
+    assert len(seen) > 8
+
+
+async def test_a_server_that_is_broken_for_a_moment_is_asked_again():
+    handler, _ = prometheus(first=answer("", status="503 Service Unavailable"))
+    (samples,) = (await read(handler, 10)).values()
+    assert len(samples) == 241
+
+
+async def test_a_server_that_refuses_or_never_answers_is_told():
+    handler, _ = prometheus(most=10)
+    with pytest.raises(PermanentError, match="exceeded maximum resolution"):
+        await read(handler, 100)
+    with pytest.raises(Unreachable):
+        await read(hanging_up, 1)
+    with pytest.raises(Denied):
+        await read(prometheus(first=answer("", status="401 Unauthorized"))[0], 1)
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A platform whose kept reports say that its machine's disk fills by one per cent a day, until now."""
+    now = datetime.now(UTC)
+    (tmp_path / "platforms").mkdir()
+    spec = {
+        "platform": "shop",
+        "title": "Shop",
+        "slack": {"channel": "#shop"},
+        "severities": {"P0": {"means": "down", "respond": "15m"}},
+        "default_severity": {"warn": "P0", "critical": "P0"},
+        "systems": {"cache": {"kind": "redis", "url": {"env": "X"}, "limits": {"memory_used": {"critical": "90%"}}}},
+    }
+    (tmp_path / "platforms" / "shop.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    monkeypatch.setenv("WATCHKEEPER_PLATFORMS", str(tmp_path / "platforms"))
+    folder = tmp_path / "state" / "reports" / "shop" / "health-check"
+    folder.mkdir(parents=True)
+    for day in range(40):
+        at = now - timedelta(days=39 - day, minutes=5)
+        value = 0.3 + 0.01 * day + 0.002 * float(NOISE[day])
+        measured = Measurement(name="memory_used", value=value, unit=Unit.RATIO, at=at)
+        system = SystemReport(name="cache", kind="redis", title="cache", seconds=1, measurements=(measured,))
+        name = f"shop-health-check-{at:%Y%m%dT%H%M%SZ}-{day:06}"
+        made = Report(
+            id=name,
+            platform="shop",
+            title="Shop",
+            timezone="UTC",
+            flow="health-check",
+            started=at,
+            finished=at,
+            systems=(system,),
+        )
+        (folder / f"{name}.json").write_text(made.model_dump_json(), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_command_says_from_the_kept_reports_what_runs_out_first(kept):
+    page = kept / "plan.html"
+    said = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "state"), "--html", str(page), "--json"])
+    assert said.exit_code == 1
+    plan = CapacityReport.model_validate_json(said.stdout)
+    (outlook,) = plan.outlooks
+    assert outlook.key == "cache/memory_used"
+    assert abs(outlook.pressing.median - (plan.started + timedelta(days=21))) < timedelta(days=2)
+    assert "cache/memory_used reaches 90%" in page.read_text(encoding="utf-8")
+    shown = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "state")])
+    assert "something runs out" in shown.stdout
+
+
+def test_where_nothing_is_kept_nothing_is_judged(kept):
+    said = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "elsewhere")])
+    assert said.exit_code == 1
+    assert "nothing could be judged" in said.stdout
