@@ -10,7 +10,7 @@ from tasks.reports import bulletin_words as words
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 
-_HEADS = ("System", "Shows", "Backup", "In")
+_HEADS = ("System", "Shows", "Vault", "Backup")
 
 
 def bulletin(report: BackupReport) -> Bulletin:
@@ -25,7 +25,7 @@ def bulletin(report: BackupReport) -> Bulletin:
         Part(title="To look at", lines=tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes)),
         Part(
             title="Where they are",
-            table=Table(heads=_HEADS, rows=tuple(_row(backup, report) for backup in report.backups)),
+            table=Table(heads=_HEADS, rows=tuple(row for backup in report.backups for row in _rows(backup, report))),
             aside=True,
         ),
     ]
@@ -108,7 +108,9 @@ def _missing(report: BackupReport) -> list[Line]:
     ]
 
 
-def _row(backup: TakenBackup, report: BackupReport) -> Row:
-    places = [f"{backup.vault}: {backup.location}", *(f"{copy.vault}: {copy.location}" for copy in backup.copies)]
+def _rows(backup: TakenBackup, report: BackupReport) -> list[Row]:
+    """Return a row for each place that has the backup."""
     shows = wording.day_and_time(backup.consistent_as_of, report)
-    return Row(cells=(f"{backup.title} {backup.method}", shows, backup.id, ", ".join(places)))
+    first = (f"{backup.title} {backup.method}", shows)
+    places = [(backup.vault, backup.location), *((copy.vault, copy.location) for copy in backup.copies)]
+    return [Row(cells=(*(first if place == places[0] else ("", "")), *place)) for place in places]

@@ -109,4 +109,5 @@ def _of(part: Part) -> Iterator[Block]:
 def _row(row: Row, heads: tuple[str, ...]) -> str:
     first, *rest = row.cells
     named = (f"{head} {cell}".strip() for head, cell in zip(heads[1:], rest, strict=False) if cell)
-    return f"{words.icon(row.outcome)}*{mrkdwn(first, 200)}* {mrkdwn(' · '.join(named), 900)}"
+    of = f"*{mrkdwn(first, 200)}* " if first else ""
+    return f"{words.icon(row.outcome)}{of}{mrkdwn(' · '.join(named), 900)}"

@@ -16,6 +16,7 @@ from tasks.reports.terminal import MARK_WIDTH, STYLES, mark
 
 _MOST_LINES = 40
 _MOST_ROWS = 12
+_SHORT = 24
 
 
 def render(bulletin: Bulletin) -> RenderableType:
@@ -66,8 +67,10 @@ def _add(lines: Grid, line: Line) -> None:
 
 def _table(shown: Table) -> Grid:
     grid = Grid(box=None, pad_edge=False, header_style="bright_black")
-    for head in shown.heads:
-        grid.add_column(wording.plain(head, 60), overflow="fold")
+    for place, head in enumerate(shown.heads):
+        longest = max((len(row.cells[place]) for row in shown.rows if place < len(row.cells)), default=0)
+        short = place < len(shown.heads) - 1 and longest <= _SHORT
+        grid.add_column(wording.plain(head, 60), overflow="fold", no_wrap=short)
     for row in shown.rows[:_MOST_ROWS]:
         style = STYLES[row.outcome] if row.outcome is not None and row.outcome.is_problem else ""
         grid.add_row(*(Text(wording.plain(cell, 300), style) for cell in row.cells))
