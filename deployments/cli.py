@@ -552,6 +552,7 @@ for command in (
     wal_commands.wal_fetch,
     logs_commands.logs,
     controls_commands.controls,
+    controls_commands.checklist,
     evidence_commands.evidence,
 ):
     main.add_command(command)

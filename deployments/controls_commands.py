@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from deployments.console import Exit, fail, say_json, told
-from deployments.options import example, json_option
+from deployments.options import example, json_option, lab_option, settings_of, state_option
 
 _COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": None}
 
@@ -76,6 +77,105 @@ def run(subject: str, *, manifests: Path, as_json: bool) -> None:
         found = judge_manifests(manifests)
     say_json(found) if as_json else _show(subject, found)
     raise click.exceptions.Exit(Exit.FINE if found["verdict"] == "passed" else Exit.FINDINGS)
+
+
+@click.command(epilog=example("watchkeeper checklist apex", "watchkeeper checklist apex --lab --json"))
+@click.argument("platform")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the list as one HTML file too.")
+@lab_option
+@state_option
+@json_option
+def checklist(platform: str, *, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
+    """Judge a platform by every control now, without Prefect or any server.
+
+    Nothing is stored and nobody is told: the flow `compliance-checklist` does that. Exit code 1 where a control is not
+    kept, or something was not checked.
+    """
+    from tasks.checklists import ChecklistRun
+    from tasks.core.report import Verdict
+    from tasks.reports import bulletin_html, bulletin_terminal, checklist_words
+
+    with told(as_json=as_json):
+        made = ChecklistRun.open(platform, settings_of(state, lab=lab))
+        report = made.report(made.look())
+    bulletin = checklist_words.bulletin(report)
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+    else:
+        from rich.console import Console
+
+        Console(highlight=False).print(bulletin_terminal.render(bulletin))
+    if html is not None:
+        html.write_text(bulletin_html.render(bulletin), encoding="utf-8")
+    raise click.exceptions.Exit(Exit.FINE if report.verdict is Verdict.PASSED else Exit.FINDINGS)
+
+
+@controls.command(
+    epilog=example(
+        "watchkeeper controls attest apex incident-contacts --text 'all five answered' --until 2027-01-31T00:00+00:00"
+    )
+)
+@click.argument("platform")
+@click.argument("control")
+@click.option("--text", required=True, help="What is stated.")
+@click.option("--until", required=True, help="Until when it holds, with its zone: 2027-01-31T00:00+01:00.")
+@click.option("--evidence", default="", help="Where an auditor finds what shows it.")
+@click.option("--by", default=getpass.getuser, show_default="your login", help="Who states it.")
+@state_option
+@json_option
+def attest(platform: str, control: str, **given: Any) -> None:
+    """State that a control holds of which no machine can tell."""
+    _state("attestation", platform, control, **given)
+
+
+@controls.command(
+    epilog=example(
+        "watchkeeper controls waive apex backups-encrypted --text 'moved in March' --approver 'Ada Byron' "
+        "--until 2027-04-01T00:00+00:00"
+    )
+)
+@click.argument("platform")
+@click.argument("control")
+@click.option("--text", required=True, help="Why the breach is accepted.")
+@click.option("--until", required=True, help="Until when, with its zone: 2027-01-31T00:00+01:00.")
+@click.option("--approver", required=True, help="Who accepted it; somebody else than --by.")
+@click.option("--evidence", default="", help="Where it was decided: an address, a ticket.")
+@click.option("--by", default=getpass.getuser, show_default="your login", help="Who asks for it.")
+@state_option
+@json_option
+def waive(platform: str, control: str, **given: Any) -> None:
+    """Accept that a control is not kept, for a time; it stays in every checklist as waived."""
+    _state("waiver", platform, control, **given)
+
+
+def _state(
+    kind: Literal["attestation", "waiver"], platform: str, control: str, *, state: Path, as_json: bool, **given: Any
+) -> None:
+    import secrets
+    from datetime import UTC, datetime
+
+    from pydantic import ValidationError
+
+    from tasks.checklists import state as keep
+    from tasks.core.compliance import Statement
+    from tasks.core.manifest import new_id
+    from tasks.platforms import load
+
+    now = datetime.now(UTC)
+    with told(as_json=as_json):
+        name = load(platform).platform
+        try:
+            made = Statement(
+                id=new_id(now, secrets.token_hex(4)), kind=kind, platform=name, control=control, at=now, **given
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            fail(f"{'.'.join(map(str, first['loc'])) or kind}: {first['msg']}", as_json=as_json)
+        keep(made, settings_of(state))
+    if as_json:
+        say_json(made.model_dump(mode="json"))
+    else:
+        click.echo(f"{made.kind} {made.id} of {made.control}, until {made.until:%Y-%m-%d %H:%M %Z}")
 
 
 def _show(subject: str, found: dict[str, Any]) -> None:

@@ -74,10 +74,16 @@ class Judgement:
     Attributes:
         looked: How many things it looked at; with none, the control does not apply.
         breaches: What breaks it.
+        gaps: What could not be told; without a breach, the control is *not checked*.
+        stale: Why the facts are too old to say anything; without a breach, the control is *stale*.
+        attested: Who stated it, where no machine can tell; it is *attested*, not passed.
     """
 
     looked: int = 0
     breaches: list[Breach] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    stale: str = ""
+    attested: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,16 @@ def settle(control: Control[F], facts: F) -> Judged:
         return Judged(control, Result.ERROR, reason=wrong)
     if judged.breaches:
         return Judged(control, Result.FAIL, judged.looked, tuple(judged.breaches))
+    return _without_breach(control, judged)
+
+
+def _without_breach(control: Control[F], judged: Judgement) -> Judged:
+    if judged.stale:
+        return Judged(control, Result.STALE, judged.looked, reason=judged.stale)
+    if judged.gaps:
+        return Judged(control, Result.NOT_CHECKED, judged.looked, reason="; ".join(dict.fromkeys(judged.gaps)))
+    if judged.attested:
+        return Judged(control, Result.ATTESTED, judged.looked, reason=judged.attested)
     if judged.looked == 0:
         return Judged(control, Result.NOT_APPLICABLE, reason="there is nothing that it applies to")
     return Judged(control, Result.PASS, judged.looked)

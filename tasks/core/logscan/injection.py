@@ -17,7 +17,7 @@ _SHOWN = 80
 _ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})")
 _WIDE = re.compile(r"%u([0-9A-Fa-f]{4})")
 _COMMENT = re.compile(r"/\*(?!!).{0,200}?\*/|/\*!\d*|\*/", re.DOTALL)
-_SPACE = re.compile(r"[\s\x00]+")
+_SPACE = re.compile(r"[\s\x00\ufffd]+")  # %A0 is a space to MySQL and no UTF-8
 _WORTH_DECODING = re.compile(rb"""[%'"();+*\\ ]|--""")
 _WORTH_MATCHING = re.compile(
     r"""['"`;(]|--|/\*|@@|union|select|\bor\b|\band\b|\|\||order by|having"""
@@ -35,7 +35,10 @@ _PATTERNS = {
         rf"""{_Q}\s*\)*\s*(?:or|and|xor|\|\||&&)\s*(?:not\s+)?\(*\s*"""
         rf"""(?:{_VALUE}\s*(?:=|<|>|!=|\blike\b|\bis\b|\bin\b|\bbetween\b|\brlike\b|\bregexp\b)"""
         rf"""|(?:true|\d+)\s*\)*\s*(?:{_END}|{_Q})|exists\s*\(|{_Q}{{2}})"""
-        r"""|(?:^|[\d)=\s])\s*(?:or|and|xor|\|\||&&)\s+\(*\s*(?:not\s+)?(\d{1,9})\s*(?:=|<|>|like)\s*\(*\d"""
+        r"""|(?:^|[\d)=\s])\s*(?:or|and|xor|\|\||&&)\s+\(*\s*(?:not\s+)?(\d{1,9})(?:\s*[-+*/%]\s*\d{1,9}){0,5}\)*\s*"""
+        r"""(?:=|<|>|like)\s*\(*\d"""
+        r"""|\)\s*(?:or|and|xor)\s*\(+\d{1,9}\)*\s*[=<>]\s*\(*\d"""
+        r"""|^(?:or|and)\s+(?:true\b|\d{1,9}\s*(?:--|\#))"""
         rf"""|(?:^|[\d)=])\s*(?:or|and)\s+\(*({_Q})([^'"`]{{0,30}})\2\s*(?:=|like)\s*\2\3"""
         r"""|(?:[\d)=])\s*(?:or|and)\s+(?:true|not\s+false)\s*(?:--|#)"""
         r"""|\bhaving\s+\(*\d{1,9}\s*[=<>]\s*\d"""
@@ -45,6 +48,7 @@ _PATTERNS = {
         r"""procedure|column|index)\b"""
         rf"""|(?:{_Q}|[\d)])\s*;\s*(?:insert\s+into|delete\s+from|update\s+[\w.`]+\s+set|select\b|exec(?:ute)?\b|"""
         r"""declare\s+@?|shutdown\b|waitfor\b|call\s+\w|grant\s|merge\s|begin\b|if\s*\()"""
+        r"""|\b(?:drop|truncate)\s+table\s+[\w.`]+\s*(?:--|;|\#)|\bexec(?:ute)?\s+(?:master\.|sp_|xp_)"""
         r"""|;\s*(?:drop\s+(?:table|database)\s+[\w.`"\[\]]+|delete\s+from\s+[\w.`]+|insert\s+into\s+[\w.`]+\s*[(v]|"""
         r"""exec(?:ute)?\s+(?:master|sp_|xp_)|update\s+[\w.`]+\s+set\s+\w+\s*=|shutdown\s*(?:--|;|$))"""
     ),
@@ -61,6 +65,7 @@ _PATTERNS = {
         r"""|\bselect\s+(?:\*|(?:count|concat|char|version|user|database|group_concat|load_file|unhex|hex)\s*\(|@@|null\b|"""
         r"""[\w.`]+(?:\s*,\s*[\w.`]+)+\s+from\b)"""
         rf"""|{_Q}\s*(?:\|\||\+|,)\s*\(?\s*(?:select\b|chr\s*\(|char\s*\(|{_Q}\s*(?:\|\||\+))"""
+        rf"""|{_Q}\s*\|\|\s*{_Q}|\|\|\s*\(?\s*(?:select|elt|chr|char|utl_\w+|dbms_\w+|ctxsys)\b"""
         r"""|\bselect\s+.{1,200}?\bfrom\s+[\w.`"]+\s*(?:where\b|--|;|limit\s+\d|order\s+by|group\s+by|union\b)"""
     ),
     "order": re.compile(
@@ -120,7 +125,7 @@ def _readings(text: str) -> list[str]:
             found.append(plain)
         else:
             found += [_decoded(value), _decoded(name)] if "%" in name or "(" in name else [_decoded(value)]
-    if len(parts) > 1 and ("&&" in text or "%26" in text):
+    if len(parts) > 1 and ("&&" in text or "%26" in text or "/*" in text):
         found.append(_decoded(query))
     return found
 

@@ -1,0 +1,92 @@
+"""What a platform's checklist says: its bulletin."""
+
+from __future__ import annotations
+
+from tasks.core.compliance import Checklist, Item
+from tasks.core.control import Result
+from tasks.core.report import Verdict
+from tasks.core.results import Outcome
+from tasks.reports import wording
+from tasks.reports.bulletin import Bulletin, Line, Part
+
+_OUTCOMES = {
+    Result.FAIL: Outcome.FAILED,
+    Result.ERROR: Outcome.ERRORED,
+    Result.STALE: Outcome.WARNED,
+    Result.NOT_CHECKED: Outcome.NOT_CHECKED,
+    Result.WAIVED: Outcome.SKIPPED,
+    Result.ATTESTED: Outcome.PASSED,
+    Result.PASS: Outcome.PASSED,
+    Result.NOT_APPLICABLE: None,
+}
+_PARTS = (
+    ("Not kept", (Result.FAIL, Result.ERROR, Result.STALE)),
+    ("Not checked", (Result.NOT_CHECKED,)),
+    ("Waived", (Result.WAIVED,)),
+    ("Attested by people", (Result.ATTESTED,)),
+    ("Proven", (Result.PASS,)),
+    ("Does not apply", (Result.NOT_APPLICABLE,)),
+)
+_MOST_FINDINGS = 5
+
+
+def bulletin(report: Checklist) -> Bulletin:
+    """Say a checklist: what is not kept first, then what nobody looked at, then what was proven."""
+    late = wording.lateness(report)
+    notes = Part(title="To look at", lines=tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes))
+    parts = [
+        Part(title=title, lines=tuple(_line(item) for item in report.items if item.result in results), aside=aside)
+        for title, results, aside in ((*pair, pair[0] == "Does not apply") for pair in _PARTS)
+    ]
+    return Bulletin(
+        name=f"{wording.name_of(report)}, compliance checklist",
+        word=_WORDS[report.verdict],
+        verdict=report.verdict,
+        sentence=_sentence(report),
+        facts=(report.denominator, *_changes(report)),
+        warnings=(late,) if late else (),
+        parts=tuple(part for part in (parts[0], notes, *parts[1:]) if part.lines),
+        platform=report.platform,
+        flow=report.flow,
+        id=report.id,
+        environment=report.environment,
+        finished=report.finished,
+        made=wording.took(report),
+        run_url=report.run_url,
+    )
+
+
+_WORDS = {
+    Verdict.FAILED: "controls are not kept",
+    Verdict.UNKNOWN: "could not tell",
+    Verdict.WARNED: "kept, as far as it was checked",
+    Verdict.PASSED: "all kept",
+}
+
+
+def _sentence(report: Checklist) -> str:
+    broken = [item.control for item in report.items if item.result in (Result.FAIL, Result.ERROR)]
+    return report.denominator + (f"; not kept: {', '.join(broken)}" if broken else "")
+
+
+def _changes(report: Checklist) -> tuple[str, ...]:
+    told = []
+    for change in ("regressed", "fixed", "new"):
+        names = [item.control for item in report.items if item.change == change]
+        if names and len(names) < len(report.items):
+            told.append(f"{change}: {', '.join(names)}")
+    return tuple(told)
+
+
+def _line(item: Item) -> Line:
+    said = [*item.findings[:_MOST_FINDINGS]]
+    if len(item.findings) > _MOST_FINDINGS:
+        said.append(f"and {len(item.findings) - _MOST_FINDINGS} more")
+    note = "; ".join(part for part in (item.reason, *said) if part)
+    since = f"since {item.since:%Y-%m-%d}" if item.change == "unchanged" else ""
+    facts = (item.result, item.severity, f"owner {item.owner}", since)
+    outcome = _OUTCOMES[item.result]
+    remedy = item.remedy if outcome is not None and outcome not in (Outcome.PASSED, Outcome.SKIPPED) else ""
+    return Line(
+        text=item.title, outcome=outcome, facts=tuple(str(fact) for fact in facts if fact), note=note, remedy=remedy
+    )
