@@ -178,8 +178,9 @@ def _assertions(drill: Drill) -> Table:
 def _controls(drill: Drill) -> Iterator[Line]:
     for one in drill.negative_controls:
         outcome = Outcome.PASSED if one.red else Outcome.FAILED
-        note = one.seen if one.red else "It was taken for a sound copy: this drill proves nothing."
-        yield Line(text=f"{one.system}, {one.name}", outcome=outcome, note=note)
+        name, _, how = one.name.partition(": ")
+        said = one.seen if one.red else "It was taken for a sound copy: this drill proves nothing."
+        yield Line(text=f"{one.system} {name}", outcome=outcome, facts=(how,) if how else (), note=said)
 
 
 def _uncovered(drill: Drill) -> Iterator[Line]:

@@ -175,7 +175,7 @@ def _by_hand(work: Path, kept: Path, until: datetime) -> float:
     opened = f"age -d -i {kept}/identity"
     user, programs = postgres.user_namespace(), postgres.binaries()
     for line in (
-        f"{opened} {kept}/base.tar | zstd -dq | tar -xf - -C {data}",
+        f"{opened} {kept}/base.tar | zstd -dq | tar --no-same-owner -xf - -C {data}",
         f"zstd -dq < {kept}/backup_manifest > {data}/backup_manifest",
     ):
         subprocess.run(["/bin/sh", "-c", line], check=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,7 +24,7 @@ from tasks.backing_up import BackupRun, back_up
 from tasks.core.drill import Drill
 from tasks.core.drill_plan import Scenario
 from tasks.core.report import Verdict
-from tasks.core.restore import Phase
+from tasks.core.restore import Assertion, Phase
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.drilling import Asked, Drilling
@@ -31,6 +32,7 @@ from tasks.platforms import platform_names
 from tasks.restore_runs import RestoreRun
 from tasks.restoring import Restoring, Timer, Wish
 from tasks.systems.postgres.wal import parse_segment
+from tasks.systems.redis import verify as redis_verify
 from tests.lab.writing import Writer
 
 pytestmark = pytest.mark.lab
@@ -274,22 +276,14 @@ def test_a_drill_that_is_cancelled_in_any_phase_tears_all_down_and_says_how_far_
 
 
 def test_a_scratch_server_that_dies_in_the_middle_fails_its_system_and_the_others_go_on(stage, monkeypatch):
-    def kill() -> None:
-        servers = [pid for words, pid in processes(stage.settings.state / "scratch") if "valkey" in words]
-        assert servers
-        os.kill(servers[0], signal.SIGKILL)
+    real = redis_verify.compare
 
-    real = Timer.phase
+    def killed_first(spec: Any, source: Any, restored: Any) -> Iterator[Assertion]:
+        (server,) = [pid for words, pid in processes(stage.settings.state / "scratch") if "valkey-server" in words]
+        os.kill(server, signal.SIGKILL)
+        yield from real(spec, source, restored)
 
-    @contextlib.contextmanager
-    def entered(self: Timer, entering: Phase) -> Iterator[None]:
-        with real(self, entering):
-            if entering is Phase.VERIFY and any("valkey" in words for words, _ in processes(scratch)):
-                kill()
-            yield
-
-    scratch = stage.settings.state / "scratch"
-    monkeypatch.setattr(Timer, "phase", entered)
+    monkeypatch.setattr(redis_verify, "compare", killed_first)
     made = stage.drill("apex", systems=("cache", "storage"))
     outcomes = {one.system: one.outcome for one in made.systems}
     assert outcomes["cache"] in (Outcome.ERRORED, Outcome.FAILED)

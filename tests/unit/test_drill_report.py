@@ -36,7 +36,7 @@ def test_a_damaged_copy_that_stayed_green_is_the_first_thing_said():
     blind = NegativeControl(name="bit-flipped", system="database", red=False)
     told = drills.bulletin(drill(recovery(), negative_controls=(blind,)))
     assert told.verdict is Verdict.FAILED
-    assert told.problems[0].text == "database, bit-flipped"
+    assert told.problems[0].text == "database bit-flipped"
 
 
 def test_what_is_not_covered_and_what_is_left_running_are_named():
