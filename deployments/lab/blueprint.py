@@ -170,7 +170,8 @@ def _redis(plan: Blueprint, target: str, system: Any) -> None:
     folder = _folder(plan, target)
     password = secrets.token_urlsafe(18)
     plan.fill(system.url, f"redis://{MONITOR}:{password}@{HOST}:{front}/0")
-    settings = {"maxmemory": "16mb", "repl-diskless-sync-delay": "0"}
+    # A backlog that is kept takes in what fills the memory, and lets go of it later.
+    settings = {"maxmemory": "16mb", "repl-diskless-sync-delay": "0", "repl-backlog-ttl": "1"}
     plan.jobs.append((target, lambda: valkey.server(folder, back, settings=settings, name=_name(target))))
     details = {"folder": str(folder), "password": password, "backup_password": secrets.token_urlsafe(18)}
     plan.fill(system.backup_url, f"redis://{BACKUP}:{details['backup_password']}@{HOST}:{front}/0")
