@@ -1,0 +1,81 @@
+"""A capacity plan over weeks of history in a real server of the query API: what fills up is named with its date."""
+
+import math
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import yaml
+
+from tasks.core.results import Outcome
+from tasks.core.settings import Settings
+from tasks.looking_ahead import CapacityPlan
+
+pytestmark = pytest.mark.lab
+
+NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+DAYS = 40
+DISK_FULL, BUCKET_FULL, LEAK_FULL = 20, 50, 5
+"""In so many days each of them reaches its bound of 90 %."""
+
+
+def values(day: float, noise: float) -> dict[str, float]:
+    """Return what each service tells so many days from now."""
+    swing = math.sin(2 * math.pi * day)
+    teeth = 0.3 + 0.4 * (day % 3) / 3
+    return {
+        "disk": 0.9 - 0.01 * (DISK_FULL - day) + 0.002 * noise,
+        "bucket": 0.9 - 0.006 * (BUCKET_FULL - day) + 0.001 * noise,
+        "leak": 0.9 - 0.015 * (LEAK_FULL - day) + 0.01 * swing + 0.003 * noise,
+        "busy": 0.5 + 0.3 * swing + 0.02 * noise,
+        "cleaned": teeth + 0.003 * noise,
+    }
+
+
+@pytest.fixture(scope="module")
+def seeded(prometheus_server):
+    random = np.random.default_rng(1)
+    lines = []
+    for quarter in range(-DAYS * 96, 1):
+        at = NOW + timedelta(minutes=15 * quarter)
+        told = values(quarter / 96, float(random.normal()))
+        lines += [f'seed_used{{of="{name}"}} {value} {int(at.timestamp() * 1000)}' for name, value in told.items()]
+    body = "\n".join(lines).encode() + b"\n"
+    for path, data in (("api/v1/import/prometheus", body), ("internal/force_flush", None)):
+        urllib.request.urlopen(f"{prometheus_server.address}/{path}", data=data, timeout=20).close()  # noqa: S310
+    return prometheus_server.address
+
+
+async def test_what_fills_up_is_named_with_the_date_that_was_seeded_and_nothing_healthy_is(seeded, tmp_path):
+    spec = {
+        "platform": "seeded",
+        "title": "Seeded",
+        "slack": {"channel": "#seeded"},
+        "severities": {"P0": {"means": "down", "respond": "15m"}},
+        "default_severity": {"warn": "P0", "critical": "P0"},
+        "systems": {
+            "metrics": {
+                "kind": "prometheus",
+                "url": seeded,
+                "objectives": {
+                    "used": {"query": "seed_used", "critical": "90%"},
+                    "gone": {"query": "no_such", "warn": 1},
+                },
+            }
+        },
+    }
+    (tmp_path / "seeded.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    settings = Settings(platforms=tmp_path, state=tmp_path / "state")
+    plan = CapacityPlan.open("seeded", settings, horizon=timedelta(days=60))
+    await plan.gather()
+    plan.look()
+    found = {one.key: one for one in plan.report().outlooks}
+    assert plan.notes == []
+    assert found["metrics/used[leak]"].outcome is Outcome.FAILED
+    for name, days in (("disk", DISK_FULL), ("bucket", BUCKET_FULL), ("leak", LEAK_FULL)):
+        reached = found[f"metrics/used[{name}]"].pressing
+        off = reached.median - (NOW + timedelta(days=days))
+        assert abs(off) < timedelta(days=max(0.05 * days, 1)), name
+    assert {found[f"metrics/used[{name}]"].outcome for name in ("busy", "cleaned")} == {Outcome.PASSED}
+    assert found["metrics/gone"].unfit == "the query answers no data"
