@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from tasks.clients.scratch import still_there
 from tasks.core.bundle import pack
 from tasks.core.drill import (
     FLOW,
@@ -388,6 +389,7 @@ class Drilling:
             negative_controls=tuple(self._controls),
             not_covered=tuple(self._not_covered(systems)),
             interrupted=self._interrupted,
+            left_running=tuple(what for folder in self.restoring.folders for what in still_there(folder)),
             rto_target=recovery.rto.total_seconds() if recovery else None,
             rpo_target=recovery.rpo.total_seconds() if recovery else None,
             rpo_systems=self.platform.drill.rpo,

@@ -125,6 +125,7 @@ class Restoring:
         self.platform, self.settings = platform, settings
         self.access = replace(access, systems=dict(platform.systems))
         self.scratch = settings.state / "scratch"
+        self.folders: list[Path] = []
 
     @classmethod
     def open(cls, name: str, settings: Settings) -> Restoring:
@@ -361,6 +362,7 @@ class Restoring:
         self.sweep()
         folder = self.scratch / f"{self.platform.platform}-{chosen.system}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True, mode=0o700)
+        self.folders.append(folder)
         try:
             self._must_have_room(chosen, folder)
             yield folder

@@ -99,6 +99,17 @@ def served(
         keeper.join(_LAST_WAIT)
 
 
+def still_there(folder: Path) -> list[str]:
+    """Name what is left of a scratch folder: itself, and processes that work in it or were started with it."""
+    found = [str(folder)] if folder.exists() else []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in words or (entry / "cwd").readlink().is_relative_to(folder):
+                found.append(f"process {entry.name}, {words.split(' ')[0]}")
+    return found
+
+
 def free_port() -> int:
     """Return a port of the loopback that was free just now."""
     with socket.socket() as one:

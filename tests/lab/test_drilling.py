@@ -192,6 +192,14 @@ def test_room_and_keys_are_looked_at_before_anything_is_restored(place, monkeypa
     assert list((folder / "state" / "scratch").iterdir()) == []
 
 
+def test_what_could_not_be_torn_down_is_named_and_fails_the_drill(monkeypatch):
+    take()
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    made = drill(systems=("uploads",))
+    assert made.verdict is Verdict.FAILED
+    assert "scratch/shop-uploads-" in made.left_running[0]
+
+
 def test_two_drills_at_once_do_not_meet():
     take()
     made = []
