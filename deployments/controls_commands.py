@@ -56,25 +56,34 @@ def show(name: str, *, as_json: bool) -> None:
 @controls.command(
     epilog=example(
         "watchkeeper controls run kubernetes --manifests deploy/",
+        "watchkeeper controls run scanners --results build/scans --json",
         "helm template . | watchkeeper controls run kubernetes --manifests /dev/stdin --json",
     )
 )
-@click.argument("subject", type=click.Choice(["kubernetes"]))
+@click.argument("subject", type=click.Choice(["kubernetes", "scanners"]))
+@click.option("--manifests", type=click.Path(path_type=Path), help="A folder of YAML or JSON, or one file.")
 @click.option(
-    "--manifests", type=click.Path(path_type=Path), required=True, help="A folder of YAML or JSON, or one file."
+    "--results", type=click.Path(path_type=Path), help="A folder of JSON or SARIF that scanners wrote, or a file."
 )
 @json_option
-def run(subject: str, *, manifests: Path, as_json: bool) -> None:
+def run(subject: str, *, manifests: Path | None, results: Path | None, as_json: bool) -> None:
     """Judge facts by all the controls about them.
 
     SUBJECT `kubernetes` judges plain manifests, so that a repository is checked before it is deployed. Templates and
-    overlays are told, not judged: hand over what `helm template` or `kubectl kustomize` prints. Exit code 1 where
-    something was found, or not all could be judged.
+    overlays are told, not judged: hand over what `helm template` or `kubectl kustomize` prints. `scanners` judges what
+    pip-audit, npm audit, trivy and grype wrote as JSON, and any scanner as SARIF. Exit code 1 where something was
+    found, or not all could be judged.
     """
-    from tasks.control_runs import judge_manifests
+    from tasks.control_runs import judge_manifests, judge_results
 
+    needed, judge, place = {
+        "kubernetes": ("--manifests", judge_manifests, manifests),
+        "scanners": ("--results", judge_results, results),
+    }[subject]
+    if place is None:
+        fail(f"{subject} is judged by {needed}", as_json=as_json)
     with told(as_json=as_json):
-        found = judge_manifests(manifests)
+        found = judge(place)
     say_json(found) if as_json else _show(subject, found)
     raise click.exceptions.Exit(Exit.FINE if found["verdict"] == "passed" else Exit.FINDINGS)
 
@@ -181,9 +190,11 @@ def _state(
 def _show(subject: str, found: dict[str, Any]) -> None:
     for finding in found["findings"]:
         of = finding["resource"]
-        where = "/".join(part for part in (of["namespace"], of["kind"], of["name"], finding["container"]) if part)
+        parts = (of.get("namespace"), of.get("kind", of.get("tool")), of["name"], finding["container"])
+        where = "/".join(part for part in parts if part)
         click.secho(f"{finding['severity']:<9}", fg=_COLOURS[finding["severity"]], nl=False)
-        click.echo(f"{finding['file']}:{finding['line']} {where}: {finding['what']}")
+        at = f"{finding['file']}:{finding['line']} " if finding["file"] else ""
+        click.echo(f"{at}{where}: {finding['what']}")
     for one in found["not_judged"]:
         click.secho(f"{one['why']:<12} {one['file']}:{one['line']} {one['what']}", fg="yellow")
     counts, results = found["summary"], found["summary"]["controls"]

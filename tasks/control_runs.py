@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.controls import about
 from tasks.controls.kubernetes.reading import Manifests
+from tasks.controls.scanners.reading import Results
 from tasks.core.control import Judged, Result, settle, summary
 from tasks.core.errors import ConfigError
 
@@ -89,3 +90,42 @@ def _verdict(judged: list[Judged], facts: Manifests) -> str:
         return "failed"
     blind = not facts.resources or any(one.why in _MUST_BE_SEEN_TO for one in facts.unread)
     return "unknown" if blind or Result.ERROR in results else "passed"
+
+
+def judge_results(folder: Path) -> dict[str, Any]:
+    """Judge what scanners wrote into the JSON and SARIF files under a folder, or into one file.
+
+    Raises:
+        ConfigError: There is no such folder or file.
+    """
+    if not folder.exists():
+        raise ConfigError(f"there is no {folder}", hint="name a folder with the scanners' results, or one file")
+    facts = Results()
+    paths = (
+        sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".sarif"))
+        if folder.is_dir()
+        else [folder]
+    )
+    for path in paths:
+        name = str(path.relative_to(folder)) if folder.is_dir() else path.name
+        try:
+            facts.read(path.read_bytes(), name)
+        except OSError as error:
+            facts.unread[name] = f"it cannot be read: {error.strerror}"
+    judged = sorted((settle(control, facts) for control in about("scanners")), key=_worst_first)
+    findings = [finding for one in judged for finding in one.findings()]
+    results = {one.result for one in judged}
+    blind = not facts.files or facts.unread or results & {Result.ERROR, Result.NOT_CHECKED}
+    return {
+        "verdict": "failed" if Result.FAIL in results else "unknown" if blind else "passed",
+        "summary": {
+            "files": len(paths),
+            "resources": sum(map(len, facts.files.values())),
+            "findings": len(findings),
+            "controls": summary(judged),
+            "not_judged": len(facts.unread),
+        },
+        "findings": findings,
+        "controls": [one.as_dict() for one in judged],
+        "not_judged": [{"file": name, "line": 1, "why": "unknown", "what": why} for name, why in facts.unread.items()],
+    }

@@ -1,0 +1,1 @@
+"""Controls over what existing scanners wrote: Watchkeeper looks for no holes itself."""
