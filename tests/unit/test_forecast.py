@@ -181,3 +181,38 @@ def test_a_horizon_beyond_four_times_the_history_is_refused():
 def test_a_forecast_is_the_same_each_time():
     values = shop(700, 11)
     np.testing.assert_array_equal(of(values).value, of(values).value)
+
+
+KINDS = {
+    "noise": lambda random, at: random.normal(size=len(at)),
+    "rare events": lambda random, at: random.poisson(0.1, len(at)).astype(float),
+    "a walk": lambda random, at: np.cumsum(random.normal(size=len(at))),
+    "a ramp": lambda random, at: at * 1.0,  # noqa: ARG005
+    "an explosion": lambda random, at: np.exp(at * random.uniform(0, 0.05)),
+    "huge": lambda random, at: 1e15 * random.random(len(at)),
+    "tiny": lambda random, at: 1e-12 * random.random(len(at)),
+    "a step": lambda random, at: np.where(at > len(at) // 2, 1.0, 0.0) + 0.0 * random.random(),
+    "below zero": lambda random, at: -np.abs(random.normal(size=len(at))),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_the_numbers_are_a_forecast_is_finite_and_in_order_or_the_series_is_unfit(kind):
+    made = 0
+    for seed in range(14):
+        random = np.random.default_rng(seed)
+        count = int(random.choice([24, 48, 169, 337, 500, 1000]))
+        step = float(random.choice([5, 60, 300, 3600, 86400, 77.7]))
+        values = KINDS[kind](random, np.arange(count))
+        values[random.random(count) < 0.05 * (seed % 3)] = np.nan
+        times = START + step * (np.arange(count) + 0.2 * random.random(count) * (seed % 2))
+        asked = Question(step * count * random.choice([0.05, 0.3, 1.0]), 0.8, limits=(1.0,), floors=(0.0,))
+        try:
+            one = forecast(series_of(times, values), asked)
+        except Unfit:
+            continue
+        made += 1
+        assert np.isfinite([one.low, one.value, one.high]).all()
+        assert (one.low <= one.value).all()
+        assert (one.value <= one.high).all()
+    assert made >= 5

@@ -36,7 +36,8 @@ def _fitted(rows: Floats, targets: Floats, ends: np.ndarray) -> Floats:
         moments[at] = (moments[at - 1] if at else 0.0) + part.T @ aim
         begun = end
     ridge = _RIDGE * np.maximum(ends, 1)[:, None, None] * np.eye(width)
-    solved: Floats = np.linalg.solve(products + ridge + 1e-9 * np.eye(width), moments[:, :, None])[:, :, 0]
+    size = np.trace(products, axis1=1, axis2=2)[:, None, None] / width  # so that no growth makes it singular
+    solved: Floats = np.linalg.solve(products + ridge + 1e-9 * (1 + size) * np.eye(width), moments[:, :, None])[:, :, 0]
     return solved
 
 

@@ -25,4 +25,7 @@ def multiplicative(values: Floats, block: int) -> bool:
     levels, swings = rows.mean(axis=1), rows.std(axis=1)
     if swings.min() <= 0 or np.quantile(levels, 0.95) < _DOUBLED * np.quantile(levels, 0.05):
         return False
-    return bool(np.corrcoef(np.log(levels), np.log(swings))[0, 1] > _ALIKE)
+    height, width = np.log(levels), np.log(swings)
+    if width.std() < 1e-9:  # noqa: PLR2004
+        return False
+    return bool(np.corrcoef(height, width)[0, 1] > _ALIKE)
