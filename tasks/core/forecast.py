@@ -27,6 +27,8 @@ from tasks.core.forecasting.weights import combine, parts
 _ORIGINS = 21
 _FARTHEST = 4.0
 """No further ahead than so many times the history; beyond it a forecast is made up."""
+_FAR_OFF = 4.0
+"""So many usual errors off, the newest values are told to be something new."""
 _SHOWN = 0.05
 """Members that count for less are not named."""
 _WORSE = 1.05
@@ -112,6 +114,9 @@ def forecast(series: Series, question: Question) -> Forecast:
     errors = truth - earlier
     graded = errors[:, np.isfinite(errors).any(axis=0)]
     spread = spread_of(graded, horizon)
+    if _broke(graded, spread, seasons):
+        note = "the newest values lie far from what was forecast of them: a new level or a burst, too early to tell"
+        series = replace(series, notes=(*series.notes, note))
     if series.fine > 1:
         asked = max(1, math.ceil(question.horizon / series.measured_step - 1e-9))
         value, spread = _finer(series, value, spread, asked)
@@ -174,6 +179,13 @@ def _naive(seasons: Seasons, names: list[str]) -> str:
 
 def _error(truth: Floats, said: Floats) -> float:
     return float(np.nanmean(np.abs(truth - said)))
+
+
+def _broke(errors: Floats, spread: Spread, seasons: Seasons) -> bool:
+    """Whether the newest quarter of a block is far off what the newest origin said of it."""
+    newest = errors[-1] / spread.scale[: errors.shape[1]]
+    newest = newest[np.isfinite(newest)][-max(3, seasons.block // 4) :]
+    return bool(len(newest) >= 3 and np.abs(np.median(newest)) > _FAR_OFF)  # noqa: PLR2004
 
 
 def _paths(value: Floats, spread: Spread, interval: float) -> tuple[Floats, Floats, Floats]:

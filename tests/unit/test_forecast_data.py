@@ -218,3 +218,11 @@ def test_the_command_tells_a_person_when_the_limit_is_crossed(tmp_path):
     said = run(tmp_path, csv_of(values), "--horizon", "30d", "--limit", "220").stdout
     assert "220: in 10 days (" in said
     assert "its intervals held" in said
+
+
+def test_a_step_on_the_last_day_is_told_as_too_early_to_judge(tmp_path):
+    values = CLEAN.copy()
+    values[-10:] += 60
+    notes = json.loads(run(tmp_path, csv_of(values), "--json").stdout)["history"]["notes"]
+    assert any("too early to tell" in note for note in notes)
+    assert json.loads(run(tmp_path, csv_of(CLEAN), "--json").stdout)["history"]["notes"] == []

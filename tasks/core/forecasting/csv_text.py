@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ _VALUE_NAMES = ("value", "y", "val")
 _MISSING = ("", "nan", "null", "none", "na", "n/a")
 _INFINITE = ("inf", "+inf", "-inf", "infinity", "-infinity")
 _HINT = "a line is timestamp,value: 2026-11-26T05:00:00Z,71.5"
+_HEAD = 1 << 16
 _OFFSET = r"(?:[zZ]|[+-]\d\d:?\d\d)$"
 
 
@@ -32,32 +34,29 @@ def read_series(data: bytes, name: str) -> tuple[Floats, Floats]:
     Raises:
         ConfigError: It is no such file; the message begins with `name:line:`.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise _wrong(name, line, "it is not UTF-8 text") from None
-    header, time_at, value_at = _columns(text, name)
+    header, time_at, value_at = columns = _columns(data, name)
     try:
         frame = pd.read_csv(
-            io.StringIO(text),
+            io.BytesIO(data),
+            encoding="utf-8-sig",
             header=None,
             skiprows=header,
             usecols=[time_at, value_at],
-            dtype={time_at: "str", value_at: "float64"},
+            dtype={value_at: "float64"},
             na_values=list(_MISSING),
             skipinitialspace=True,
+            low_memory=False,
         )
     except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError):
-        _find_fault(text, name, header, time_at, value_at)
+        _find_fault(data, name, columns)
         raise _wrong(name, header + 1, "there is no measurement in it") from None
-    written = frame[time_at].astype("str").str.strip()
-    return _times(written, text, name, (header, time_at, value_at)), frame[value_at].to_numpy(dtype=float)
+    return _times(frame[time_at], data, name, columns), frame[value_at].to_numpy(dtype=float)
 
 
-def _columns(text: str, name: str) -> tuple[int, int, int]:
+def _columns(data: bytes, name: str) -> tuple[int, int, int]:
     """Return how many lines come before the first measurement, and in which columns time and value are."""
-    for number, line in enumerate(text.splitlines()):
+    head = data[:_HEAD].decode("utf-8-sig", errors="replace")
+    for number, line in enumerate(head.splitlines()):
         if not line.strip():
             continue
         cells = [cell.strip() for cell in next(csv.reader([line]))]
@@ -72,14 +71,16 @@ def _columns(text: str, name: str) -> tuple[int, int, int]:
     raise _wrong(name, 1, "the file is empty")
 
 
-def _times(written: pd.Series[str], text: str, name: str, columns: tuple[int, int, int]) -> Floats:
-    numbers = pd.to_numeric(written, errors="coerce").to_numpy(dtype=float)
-    if np.isfinite(numbers).all():
-        return _seconds(numbers)
-    offsets = written.str.contains(_OFFSET, regex=True).to_numpy(dtype=bool)
-    moments = pd.to_datetime(written, utc=True, format="ISO8601", errors="coerce")
+def _times(written: pd.Series[Any], data: bytes, name: str, columns: tuple[int, int, int]) -> Floats:
+    if pd.api.types.is_numeric_dtype(written.dtype):
+        numbers = written.to_numpy(dtype=float)
+        if np.isfinite(numbers).all():
+            return _seconds(numbers)
+    texts = written.astype("str").str.strip()
+    offsets = texts.str.contains(_OFFSET, regex=True).to_numpy(dtype=bool)
+    moments = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
     if moments.isna().any() or (offsets.any() and not offsets.all()):
-        _find_fault(text, name, *columns)
+        _find_fault(data, name, columns)
         raise _wrong(name, columns[0] + 1, "a time cannot be read")
     return (moments.to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9).astype(float)
 
@@ -90,8 +91,13 @@ def _seconds(numbers: Floats) -> Floats:
     return numbers / unit
 
 
-def _find_fault(text: str, name: str, header: int, time_at: int, value_at: int) -> None:
+def _find_fault(data: bytes, name: str, columns: tuple[int, int, int]) -> None:
     """Look at each line, and raise the first fault."""
+    header, time_at, value_at = columns
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _wrong(name, data[: error.start].count(b"\n") + 1, "it is not UTF-8 text") from None
     zoned: bool | None = None
     for number, line in enumerate(text.splitlines()[header:], start=header + 1):
         if not line.strip():
