@@ -16,6 +16,7 @@ from tasks.core.control import settle
 from tasks.core.drill import FLOW as DRILLS
 from tasks.core.drill import Drill
 from tasks.core.errors import ConfigError, WatchkeeperError
+from tasks.core.manifest import Manifest
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, Verdict, report_id
 from tasks.core.results import Outcome
@@ -28,6 +29,7 @@ from tasks.vault.vault import Vault
 
 _HEALTH = "health-check"
 _MONTH, _QUARTER = timedelta(days=31), timedelta(days=92)
+_LISTS = frozenset({"backup_manifest", "fingerprints.jsonl", "index.json"})
 _NEWEST = 10
 """So many of the newest backups of a system in a vault are read."""
 
@@ -123,8 +125,7 @@ class ChecklistRun:
             manifest = vault.get(entry.folder)
             records = [read_verification(vault, f"{entry.folder}/{record}") for record in entry.verified]
             proven = max((one.at for one in records if one.proves), default=None)
-            encrypted = bool(manifest.recipients) and all(part.encryption != "none" for part in manifest.parts)
-            yield Copy(system, vault.name, entry.id, entry.time, encrypted, proven)
+            yield Copy(system, vault.name, entry.id, entry.time, is_encrypted(manifest), proven)
 
     def _drills(self, now: datetime) -> Iterator[tuple[datetime, bool]]:
         store = report_store(self.settings)
@@ -163,6 +164,12 @@ class ChecklistRun:
         except WatchkeeperError as error:
             self.notes.append(self.access.resolver.scrub(f"earlier checklists cannot be read: {error}"))
         return None
+
+
+def is_encrypted(manifest: Manifest) -> bool:
+    """Return whether a backup is encrypted, lists of hashes aside, which the next backup reads without any key."""
+    open_parts = {part.name for part in manifest.parts if part.encryption == "none"}
+    return bool(manifest.recipients) and open_parts <= _LISTS
 
 
 def statements(platform: str, settings: Settings) -> list[Statement]:

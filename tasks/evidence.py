@@ -20,7 +20,7 @@ from tasks.core.platform import PlatformSpec
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.inspections import store_beside_reports
-from tasks.reports import evidence_pack
+from tasks.reports import evidence_pack, evidence_standard
 
 
 class Packed(NamedTuple):
@@ -140,6 +140,10 @@ def _files(chosen: list[tuple[int, bytes]], records: list[dict[str, Any]], title
     yield "index.html", evidence_pack.page(records, title, names).encode()
     yield "evidence.csv", evidence_pack.table(records).encode()
     yield "items.csv", evidence_pack.items(records).encode()
+    if records:
+        made = evidence_standard.oscal(records, title, names, version("watchkeeper"))
+        yield "oscal-assessment-results.json", f"{json.dumps(made, indent=2, sort_keys=True)}\n".encode()
+        yield "ocsf.jsonl", evidence_standard.ocsf(records).encode()
     yield "verify.py", Path(evidence.__file__).read_bytes()
     for number, data in chosen:
         yield names[number], data

@@ -33,6 +33,9 @@ README = """This is a pack of evidence: what Watchkeeper saw, judged and told in
 index.html    every record in a table, with what it says
 evidence.csv  the same, for a spreadsheet
 items.csv     every single thing that was looked at
+oscal-assessment-results.json
+              observations and findings in the schema of OSCAL, for programs; left out of an empty pack
+ocsf.jsonl    the items of checklists as compliance findings of OCSF, one a line
 records/      the records themselves; each holds the hash of the one before
 verify.py     checks all of it, offline, with nothing but Python: python3 verify.py THIS.zip --head NUMBER:HASH
 MANIFEST.json the hash of every file

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from deployments.cli import main
 from deployments.lab.slack.limits import check_blocks
-from tasks.checklists import ChecklistRun, state, statements
+from tasks.checklists import ChecklistRun, is_encrypted, state, statements
 from tasks.clients.blobs import FolderStore
 from tasks.clients.ledger import Ledger
 from tasks.controls import about
@@ -18,6 +18,7 @@ from tasks.core.backup import Taken
 from tasks.core.compliance import Checklist, Copy, Facts, Statement, itemize, lapsed
 from tasks.core.control import Result, settle
 from tasks.core.errors import ConfigError, Unreachable
+from tasks.core.manifest import Manifest, Part
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
@@ -199,6 +200,20 @@ def back_up(place, *, restored):
         manifest = backup.commit(Taken(method="rdb", consistent_as_of=datetime.now(UTC)))
     if restored:
         records.record(vault, manifest.folder, level=3, outcome=Outcome.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("recipients", "parts", "encrypted"),
+    [
+        (("age1x",), {"base.tar": "age", "backup_manifest": "none"}, True),
+        (("age1x",), {"base.tar": "none", "backup_manifest": "none"}, False),
+        ((), {"base.tar": "age"}, False),
+        (("age1x",), {}, True),
+    ],
+)
+def test_a_backup_is_encrypted_where_all_but_its_lists_of_hashes_is(recipients, parts, encrypted):
+    held = tuple(Part.model_construct(name=name, encryption=how) for name, how in parts.items())
+    assert is_encrypted(Manifest.model_construct(recipients=recipients, parts=held)) is encrypted
 
 
 def run(*arguments):

@@ -20,7 +20,7 @@ def judge(facts: Facts) -> Judgement:
 CONTROL = control(
     "backups-encrypted",
     "Every backup is encrypted",
-    proves="Every part of the newest backups in every vault is encrypted, as its manifest says.",
+    proves="The newest backups in every vault are encrypted, lists of hashes aside, as their manifests say.",
     severity=Severity.HIGH,
     remedy="Set `encryption` with recipients in the spec, and let the old backups go.",
     judge=judge,
