@@ -347,6 +347,20 @@ def test_json_lines_of_many_makers_are_read():
     assert found["sql_injection"]["by_source"] == {"198.51.100.5": 1}
 
 
+def test_lines_of_containers_are_taken_out_of_what_their_engine_wrote_around_them():
+    docker = {"log": nginx(status=401) + "\n", "stream": "stdout", "time": "2026-01-02T03:04:05.1Z"}
+    app = {
+        "log": '{"ip": "198.51.100.7", "event": "login_failed"}\n',
+        "stream": "stderr",
+        "time": "2026-01-02T03:04:05Z",
+    }
+    cri = "2026-01-02T03:04:05.123456789Z stdout F " + nginx(status=401, ip="198.51.100.8")
+    found = logins(json.dumps(docker), json.dumps(app), cri)
+    assert found["by_source"] == {"198.51.100.7": 1, "198.51.100.8": 1, "203.0.113.9": 1}
+    forged = {"message": HEAD + "Failed password for root from 1.2.3.4 port 22 ssh2", "ip": "198.51.100.9"}
+    assert "1.2.3.4" not in logins(json.dumps(forged))["by_source"]
+
+
 def test_mixed_lines_and_bytes_that_are_no_text_are_told_apart():
     found = scan(
         HEAD.encode() + b"Failed password for invalid user \xff\xfe from 198.51.100.7 port 22 ssh2",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tasks.core.logscan.access import TOO_MANY, UNAUTHORIZED, Found, Hit, target
@@ -62,10 +63,14 @@ class JsonLines:
         hours: Reads the times of this file.
         proxies: Whose X-Forwarded-For is believed.
         sshd: Judges what the journal has of sshd.
+        inner: Reads the line that a container wrote, where an engine wrapped it into JSON.
     """
 
-    def __init__(self, found: Found, hit: Hit, hours: Hours, proxies: Proxies, sshd: Sshd) -> None:
-        self._found, self._hit, self._hours, self._proxies, self._sshd = found, hit, hours, proxies, sshd
+    def __init__(
+        self, found: Found, hit: Hit, hours: Hours, proxies: Proxies, sshd: Sshd, inner: Callable[[bytes], bool]
+    ) -> None:
+        self._found, self._hit, self._hours, self._proxies = found, hit, hours, proxies
+        self._sshd, self._inner = sshd, inner
 
     def line(self, line: bytes) -> bool:
         """Read one whole line; tell whether it is an object of JSON."""
@@ -75,7 +80,7 @@ class JsonLines:
             return False
         if not isinstance(document, dict):
             return False
-        if self._journal(document):
+        if self._wrapped(document) or self._journal(document):
             return True
         status = _number(_first(document, _STATUSES))
         failed = status == UNAUTHORIZED or _says_failed(document)
@@ -90,6 +95,18 @@ class JsonLines:
             self._found(What.RATE_LIMIT, source, hour, 1)
         if hit is not None:
             self._hit(source, hour, *hit)
+        return True
+
+    def _wrapped(self, document: dict[str, Any]) -> bool:
+        """Read a line of a container as Docker's own driver keeps it: `log`, `stream`, `time`."""
+        text = document.get("log")
+        if not isinstance(text, str) or document.get("stream") not in ("stdout", "stderr"):
+            return False
+        line = text.rstrip("\r\n").encode("utf-8", "replace")
+        if line.startswith(b"{") and b'"stream"' not in line:
+            self.line(line)
+        else:
+            self._inner(line)
         return True
 
     def _journal(self, document: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tasks.core.logscan.tally import Count, What
 
 _MOST_SAMPLES = 20
 _MOST_SHOWN = 10_000
+_CRI = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) [FP] ")
 
 
 class Format(StrEnum):
@@ -114,7 +116,9 @@ class Scan:
         hours = Hours(self._zone, reference, year)
         sshd = Sshd(self._counts[What.FAILED_LOGIN].add, hours)
         access = Access(self._found, self._hit, hours, self._proxies)
-        documents = JsonLines(self._found, self._hit, hours, self._proxies, sshd)
+        documents = JsonLines(
+            self._found, self._hit, hours, self._proxies, sshd, lambda line: sshd.line(line) or access.line(line)
+        )
         try:
             self._go_over(file, lines, _reader(self._format, sshd, access, documents))
         finally:
@@ -133,7 +137,7 @@ class Scan:
                     file.too_long += 1
                 continue
             file.lines += 1
-            written = read(line)
+            written = read(_of_container(line) if line[:2] == b"20" else line)
             if written:
                 understood[written] += 1
             elif not file.first_strange:
@@ -196,6 +200,12 @@ class Scan:
             return "failed"
         blind = not any(file.understood for file in self.files)
         return "unknown" if blind or any(file.problem for file in self.files) else "passed"
+
+
+def _of_container(line: bytes) -> bytes:
+    """Return what a container wrote, without what the kubelet writes before it; any other line is as it is."""
+    found = _CRI.match(line)
+    return line if found is None else line[found.end() :]
 
 
 def _of(count: Count, an_hour: int) -> dict[str, Any]:
