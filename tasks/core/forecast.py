@@ -138,7 +138,9 @@ def _shape(values: Floats, step: float) -> tuple[Seasons, list[Step], Teeth | No
     """Find seasons, steps and saw-teeth, and move what lies before a step to today's level."""
     seasons, teeth, level = find_seasons(values, step), find_teeth(values), values
     grows = multiplicative(values, seasons.block)
-    steps = [] if teeth else find_steps(np.log(values) if grows else values, seasons.block)
+    steps = (
+        [] if teeth else find_steps(np.log(values) if grows else values, seasons.block, seasonal=bool(seasons.periods))
+    )
     if steps:
         level = np.exp(aligned(np.log(values), steps)) if grows else aligned(values, steps)
         seasons = find_seasons(level, step)

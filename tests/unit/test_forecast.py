@@ -130,6 +130,14 @@ def test_a_clean_up_does_not_hide_that_a_disk_fills():
     assert made.crossings[0].median == pytest.approx(full, rel=0.05)
 
 
+def test_a_clean_up_of_a_few_hours_ago_is_a_new_beginning():
+    values = 40 + 0.6 * np.arange(24 * 60) / 24 + np.random.default_rng(12).normal(size=24 * 60) * 0.1
+    values[-8:] -= 30
+    made = of(values, 24 * 120, limits=(100.0,))
+    assert [step.at for step in made.steps] == [24 * 60 - 8]
+    assert made.crossings[0].median == pytest.approx((100 - values[-8:].mean()) / 0.6 * 24, rel=0.05)
+
+
 @pytest.mark.parametrize("tooth", [30, 72, 100, 168, 240])
 def test_a_disk_that_is_cleaned_up_time_and_again_raises_no_alarm(tooth):
     hours = np.arange(24 * 45 + 17)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.core.forecasting.arrays import Floats
 
-_WORTH = 0.58
+_WORTH = 0.42
 _MOST = 40.0
 """One earlier origin is never worth more independent looks than this."""
 

@@ -13,6 +13,8 @@ _CLEAR = 4.0
 _KEPT = 0.6
 """What must be left of a step once a week has passed; a holiday or a burst is none."""
 _MOST = 8
+_STEEP = 5.0
+_HELD = 0.3
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,13 @@ class Step:
     height: float
 
 
-def find_steps(values: Floats, block: int) -> list[Step]:
+def find_steps(values: Floats, block: int, *, seasonal: bool = True) -> list[Step]:
     """Return the lasting changes of level, oldest first.
 
     Args:
         values: The series, without gaps.
         block: Steps of a day, or what takes its place; a level is the mean of one block.
+        seasonal: Whether it has a cycle. Where not, a cliff of the last hours counts at once: there is no night for it.
     """
     width = max(block, 4)
     if len(values) < 6 * width:
@@ -51,6 +54,8 @@ def find_steps(values: Floats, block: int) -> list[Step]:
         if height is not None and abs(height) > _KEPT * away[strongest] and height * (change[strongest] - usual) > 0:
             found.append(Step(at, height))
         away[max(0, strongest - width) : strongest + width + 1] = 0.0
+    if not seasonal and (cliff := _newest_cliff(values, width)) and all(cliff.at != step.at for step in found):
+        found.append(cliff)
     return sorted(found, key=lambda step: step.at)
 
 
@@ -60,6 +65,22 @@ def aligned(values: Floats, steps: list[Step]) -> Floats:
     for step in steps:
         moved[: step.at] += step.height
     return moved
+
+
+def _newest_cliff(values: Floats, width: int) -> Step | None:
+    """Return a drop within the last two blocks that is far steeper than anything before it, and holds."""
+    change = np.diff(values)
+    begun = len(change) - 2 * width
+    at = begun + int(np.argmin(change[begun:]))
+    height = float(change[at])
+    usual = float(np.quantile(np.abs(change[:begun]), 0.99))
+    after = values[at + 1 :]
+    if len(after) < 3 or -height <= _STEEP * usual:  # noqa: PLR2004
+        return None
+    before = values[at + 1 - width : at + 1]
+    up = abs(float(np.median(before)) - float(values[at]))  # the end of a burst is no cliff: it was not up for long
+    down = abs(float(np.median(after)) - float(after[0]))
+    return Step(at + 1, height) if max(up, down) < -_HELD * height else None
 
 
 def _sharpened(values: Floats, near: int, width: int, height: float) -> int:
