@@ -138,6 +138,12 @@ def test_a_clean_up_of_a_few_hours_ago_is_a_new_beginning():
     assert made.crossings[0].median == pytest.approx((100 - values[-8:].mean()) / 0.6 * 24, rel=0.05)
 
 
+def test_the_end_of_a_burst_is_no_clean_up():
+    values = 110 + np.random.default_rng(13).normal(size=24 * 40)
+    values[-14:-10] += 100
+    assert of(values).steps == []
+
+
 @pytest.mark.parametrize("tooth", [30, 72, 100, 168, 240])
 def test_a_disk_that_is_cleaned_up_time_and_again_raises_no_alarm(tooth):
     hours = np.arange(24 * 45 + 17)
