@@ -24,6 +24,7 @@ from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.platforms import load, platform_names
 from tasks.pruning import PruneRun
+from tasks.systems.postgres import physical
 from tasks.systems.redis.spec import Plan
 from tasks.vault.checking import check
 from tasks.vault.keys import Identity
@@ -157,15 +158,25 @@ def test_a_system_that_is_down_fails_alone_the_others_are_backed_up_and_the_comm
 
 
 def test_a_vault_that_is_down_costs_its_copy_and_nothing_else(settings, lab):
-    lab.break_("stario/vault-offsite", "stopped")
-    run, report = backed_up(settings, "stario", "database")
+    lab.break_("stylesync/vault-offsite", "stopped")
+    run, report = backed_up(settings, "stylesync", "cache")
     (backup,) = report.backups
     assert backup.vaults == ("local",)
     (failure,) = report.failed
     assert (failure.vault, failure.id) == ("offsite", backup.id)
     assert report.verdict is Verdict.FAILED
     lab.mend()
-    assert run.vault("offsite").store.sizes(f"stario/database/{backup.id}/") == {}
+    assert run.vault("offsite").store.sizes(f"stylesync/cache/{backup.id}/") == {}
+
+
+def test_log_that_a_vault_does_not_take_holds_no_backup_up_and_is_warned_of(settings, lab, monkeypatch):
+    monkeypatch.setattr(physical, "_ARCHIVED_SECONDS", 0.5)
+    lab.break_("apex/vault-offsite", "stopped")
+    _, report = backed_up(settings, "apex", "database")
+    lab.mend()
+    (copied,) = (backup for backup in report.backups if backup.method == "physical")
+    assert any("is not archived yet" in warning for warning in copied.warnings)
+    assert report.verdict is Verdict.FAILED
 
 
 def test_two_runs_at_once_make_two_whole_backups(settings):

@@ -6,6 +6,7 @@ next incremental copy must read it; it names files and their checksums, and noth
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,6 +24,11 @@ MANIFEST = "backup_manifest"
 
 _OLDEST = 150_000
 _INCREMENTAL = 170_000
+_ARCHIVED_SECONDS = 20.0
+_ARCHIVED_PAUSE = 0.1
+_ARCHIVED = (
+    "SELECT max(last_archived_wal) FILTER (WHERE last_archived_wal ~ '^[0-9A-F]{24}') AS name FROM pg_stat_archiver"
+)
 _QUIET_SECONDS = 1800.0
 _SERVER = """
 SELECT current_setting('server_version') AS version, current_setting('server_version_num') AS number,
@@ -99,9 +105,28 @@ def copy(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:
             with walsender(dsn, quiet=_QUIET_SECONDS, ca_bundle=access.ca_bundle) as anew:
                 begun = anew.base_backup(label="watchkeeper", wal=included, incremental=False)
                 copied = _take(begun, sampler, server, sink)
+    if not included:
+        with walsender(dsn, quiet=_QUIET_SECONDS, ca_bundle=access.ca_bundle) as asking:
+            warnings += _unarchived(asking, copied, server)
     if chosen.surprising:
         warnings.append(f"a mere difference to the copy before, though one is wanted: {chosen.why_full}")
     return _taken(server, copied, chosen, included=included, warnings=tuple(warnings))
+
+
+def _unarchived(sender: Walsender, copied: _Copied, server: Server) -> list[str]:
+    """Wait a little until the log that the copy needs is archived, and warn where it is not.
+
+    The server itself would wait without end, as long as one vault does not take the log.
+    """
+    last = segment_name(
+        segment_of(copied.end.timeline, parse_lsn(copied.end.lsn) - 1, server.segment_bytes), server.segment_bytes
+    )
+    deadline = time.monotonic() + _ARCHIVED_SECONDS
+    while (sender.ask(_ARCHIVED)[0]["name"] or "")[: len(last)] < last:
+        if time.monotonic() > deadline:
+            return [f"its log up to {last} is not archived yet: until it is, this copy cannot be restored"]
+        time.sleep(_ARCHIVED_PAUSE)
+    return []
 
 
 class _NoIncremental(PermanentError):

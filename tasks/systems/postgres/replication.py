@@ -135,7 +135,7 @@ class Walsender:
             Refused: The server does not begin, such as for want of summaries of its log.
         """
         words = f"BASE_BACKUP (LABEL '{label}', PROGRESS, CHECKPOINT 'fast', MANIFEST 'yes', TABLESPACE_MAP"
-        words += f", WAL {str(wal).lower()}, WAIT true"
+        words += f", WAL {str(wal).lower()}, WAIT false"
         words += ", INCREMENTAL)" if incremental else ")"
         self._connection.send_query(words.encode())
         try:
