@@ -97,7 +97,10 @@ def server(
         port=port,
         address=address,
         ready=functools.partial(_list, address),
-        environment={"GOMEMLIMIT": "200MiB"},
+        environment={
+            "GOMEMLIMIT": "200MiB",
+            "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",
+        },  # volumes that a bucket begins with; 7 by itself
         patience=1,  # it waits for clients that are long gone
     )
 
