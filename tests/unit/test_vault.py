@@ -30,7 +30,7 @@ PARTS = {"globals.sql": b"", "databases/Shop & Söhne.dump": TEXT, "files/noise.
 
 
 def vault_on(store, **more):
-    recipe = more.pop("recipe", Recipe(recipients(more.pop("recipients", [PAIR.recipient])), threads=0, patience=5))
+    recipe = more.pop("recipe", Recipe(recipients(more.pop("recipients", [PAIR.recipient])), threads=0, patience=60))
     return Vault("test", store, recipe, now=lambda: NOW, **more)
 
 
