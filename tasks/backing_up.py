@@ -22,10 +22,9 @@ from tasks.core.backup_report import FLOW, BackupReport, Copied, FailedBackup, T
 from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
 from tasks.core.manifest import Manifest, new_id
 from tasks.core.platform import PlatformSpec
-from tasks.core.results import Outcome
-from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.system import Access, BackupPlan, ProtectedSpec
+from tasks.runs import Run
 from tasks.systems import kinds
 from tasks.vault.opening import open_platform_vault
 from tasks.vault.vault import Vault
@@ -50,19 +49,13 @@ class Made:
         return ", ".join([*(backup.id for backup, _ in self.backups), *(f"{one.method} failed" for one in self.failed)])
 
 
-class BackupRun:
+class BackupRun(Run):
     """What is backed up, into what, under which restore point.
 
-    A plain class, so that Prefect hands it to tasks as it is and never looks inside.
-
     Attributes:
-        platform: The spec.
-        access: What backups may use.
-        settings: Where things are kept.
         systems: The names to back up, in the spec's order.
         methods: Only in these ways; in all that a system's spec names where there are none.
         restore_point: Its id.
-        notes: What a person should know of the run itself.
     """
 
     def __init__(
@@ -73,12 +66,9 @@ class BackupRun:
         systems: Sequence[str],
         methods: Sequence[str] = (),
     ) -> None:
-        self.platform, self.settings, self.systems, self.methods = platform, settings, systems, methods
-        self.access = replace(access, systems=dict(platform.systems))
-        self.started = access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
+        super().__init__(platform, replace(access, systems=dict(platform.systems)), settings)
+        self.systems, self.methods = systems, methods
         self.restore_point = new_id(self.started.astimezone(UTC), secrets.token_hex(4))
-        self.notes: list[str] = []
 
     @classmethod
     def open(cls, name: str, systems: Sequence[str], settings: Settings, *, methods: Sequence[str] = ()) -> BackupRun:
@@ -178,16 +168,7 @@ class BackupRun:
             made.get(name) or self.untold(name, WatchkeeperError("it was not begun")) for name in self.systems
         ]
         return BackupReport(
-            **head(
-                self.platform,
-                FLOW,
-                environment=self.settings.environment,
-                started=self.started,
-                finished=self.access.now(),
-                suffix=self.suffix,
-                scheduled=scheduled,
-                run_url=run_url,
-            ),
+            **self.head(FLOW, scheduled=scheduled, run_url=run_url),
             restore_point=self.restore_point,
             backups=tuple(backup for one in everything for backup, _ in one.backups),
             failed=tuple(failure for one in everything for failure in one.failed),
@@ -211,10 +192,6 @@ class BackupRun:
     def has_copies(self, made: Made) -> bool:
         """Tell whether what was taken of a system goes into other vaults too."""
         return any(len(self.plan(taken.system).to) > 1 for taken, _ in made.backups)
-
-    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so
-        """Remember what is to be told of Watchkeeper itself."""
-        self.notes.append(self.access.resolver.scrub(f"{what.replace('_', ' ')}: {error}"))
 
     def _methods(self, plan: BackupPlan, newest: Mapping[str, Parent]) -> list[str]:
         """Return in which ways to take a system; what one goes on from is taken first where there is none."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -17,12 +16,11 @@ from tasks.core.drill import FLOW as DRILLS
 from tasks.core.drill import Drill
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.manifest import Manifest
-from tasks.core.platform import PlatformSpec
-from tasks.core.report import Report, Verdict, report_id
+from tasks.core.report import Report, Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
-from tasks.core.system import Access
 from tasks.inspections import report_store, store_beside_reports
+from tasks.runs import Run
 from tasks.vault.opening import open_platform_vault
 from tasks.vault.records import read_verification
 from tasks.vault.vault import Vault
@@ -34,23 +32,8 @@ _NEWEST = 10
 """So many of the newest backups of a system in a vault are read."""
 
 
-class ChecklistRun:
-    """What a checklist is made of.
-
-    A plain class, so that Prefect hands it to tasks as it is and never looks inside.
-
-    Attributes:
-        platform: The spec.
-        access: What opens its vaults.
-        settings: Where things are kept.
-        notes: What a person should know of the list itself.
-    """
-
-    def __init__(self, platform: PlatformSpec, access: Access, settings: Settings) -> None:
-        self.platform, self.access, self.settings = platform, access, settings
-        self.started = access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
-        self.notes: list[str] = []
+class ChecklistRun(Run):
+    """What a checklist is made of."""
 
     @classmethod
     def open(cls, name: str, settings: Settings) -> ChecklistRun:
@@ -86,22 +69,10 @@ class ChecklistRun:
         """Judge the facts and put the list together."""
         judged = [settle(control, facts) for control in about("platform")]
         return Checklist(
-            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=self.platform.platform,
-            title=self.platform.title,
-            timezone=self.platform.timezone,
-            environment=self.settings.environment,
-            started=self.started,
-            finished=self.access.now(),
-            scheduled=scheduled,
+            **self.head(FLOW, scheduled=scheduled, run_url=run_url),
             items=itemize(judged, facts, self._before()),
             notes=(*self.notes, *lapsed(facts, judged)),
-            run_url=run_url,
         )
-
-    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so
-        """Remember what is to be told of Watchkeeper itself."""
-        self.notes.append(self.access.resolver.scrub(f"{what.replace('_', ' ')}: {error}"))
 
     def _copies(self, protected: dict[str, tuple[str, ...]]) -> tuple[list[Copy], dict[str, str]]:
         copies: list[Copy] = []

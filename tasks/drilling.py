@@ -6,14 +6,13 @@ with damaged copies that must be seen to be damaged: a check that stays green pr
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from tasks.clients.scratch import still_there
 from tasks.core.bundle import pack
@@ -28,7 +27,6 @@ from tasks.core.drill import (
 )
 from tasks.core.drill_plan import Scenario
 from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
-from tasks.core.report import report_id
 from tasks.core.restore import Assertion, Phase, Restored
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
@@ -39,6 +37,7 @@ from tasks.overall import Copies, Copy, held_over_all
 from tasks.preflight import preflight
 from tasks.reports import bulletin_html, drills
 from tasks.restoring import Chosen, Restoring, Timer, Wish
+from tasks.runs import Run
 from tasks.systems import kinds
 from tasks.vault.damage import Damage, Damaged, ReadOnly, through
 from tasks.vault.keys import Identity
@@ -70,7 +69,7 @@ class Asked:
     vault: str | None = None
 
 
-class Drilling:
+class Drilling(Run):
     """One drill of one platform.
 
     Args:
@@ -88,10 +87,8 @@ class Drilling:
         tell: Told = lambda _text: None,
         escrow: Identity | None = None,
     ) -> None:
+        super().__init__(restoring.platform, restoring.access, restoring.settings)
         self.restoring, self.asked, self._tell, self._escrow = restoring, asked, tell, escrow
-        self.platform = restoring.platform
-        self.started = restoring.access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
         self.timers: list[Timer] = []
         self.steps: list[str] = []
         self.manifests: dict[str, bytes] = {}
@@ -109,7 +106,7 @@ class Drilling:
 
     def tell(self, text: str) -> None:
         """Tell a step, and keep it for the bundle."""
-        self.steps.append(f"{self.restoring.access.now().isoformat()} {text}")
+        self.steps.append(f"{self.access.now().isoformat()} {text}")
         self._tell(text)
 
     @classmethod
@@ -179,7 +176,7 @@ class Drilling:
         plan = self.platform.drill.failover
         if self.asked.scenario is not Scenario.LOST_REGION or plan is None or self._interrupted:
             return
-        timer = Timer(self.restoring.access.now)
+        timer = Timer(self.access.now)
         with timer.phase(Phase.SWITCH):
             self._overall += rehearsed(self.platform, plan, self.restoring.access)
         self._after = (*self._after, *timer.phases)
@@ -193,7 +190,7 @@ class Drilling:
 
     def _timer(self) -> Timer:
         """Return a timer that is stopped when the drill is cancelled, or was."""
-        timer = Timer(self.restoring.access.now)
+        timer = Timer(self.access.now)
         self.timers.append(timer)
         if self._interrupted:
             timer.stop()
@@ -253,7 +250,7 @@ class Drilling:
             return chosen
         store = Damaged(chosen.vault.store, f"{chosen.manifest.folder}/{part.path}", Damage.FLIPPED)
         source = VaultSource(through(chosen.vault, store), chosen.manifest, self._key(chosen))
-        proof = Prover(self.restoring).prove(chosen, 2, Timer(self.restoring.access.now), source=source)
+        proof = Prover(self.restoring).prove(chosen, 2, Timer(self.access.now), source=source)
         red = proof.outcome is Outcome.FAILED
         seen = proof.error or next((one.note for one in proof.assertions if one.outcome is Outcome.FAILED), "")
         self._controls.append(NegativeControl(name="newest backup corrupted", system=name, red=red, seen=seen))
@@ -293,7 +290,7 @@ class Drilling:
                 self._recovered[recovery.system] = recovery
 
     def _hold_over_all(self, copies: dict[str, Copy]) -> None:
-        timer = Timer(self.restoring.access.now)
+        timer = Timer(self.access.now)
         drill = self.platform.drill
         if drill.smoke or drill.reconcile:
             with timer.phase(Phase.VERIFY):
@@ -345,7 +342,7 @@ class Drilling:
 
     def _lost(self, name: str, error: WatchkeeperError, chosen: Chosen | None = None) -> SystemRecovery:
         """Return a system of which nothing came back."""
-        scrub = self.restoring.access.resolver.scrub
+        scrub = self.access.resolver.scrub
         outcome = Outcome.NOT_CHECKED if isinstance(error, NotOffered) else Outcome.FAILED
         return SystemRecovery(
             system=name,
@@ -372,14 +369,8 @@ class Drilling:
         recovery = self.platform.recovery
         systems = tuple(self._recovered[name] for name in self.systems if name in self._recovered)
         drill = Drill(
-            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=self.platform.platform,
-            title=self.platform.title,
-            timezone=self.platform.timezone,
-            environment=self.restoring.settings.environment,
+            **self.head(FLOW),
             scenario=self.asked.scenario,
-            started=self.started,
-            finished=self.restoring.access.now(),
             disaster=self.asked.until or self.started,
             restore_point=self._restore_point,
             phases=(*self._detected, *self._after),
@@ -418,7 +409,7 @@ class Drilling:
         """Return the earlier drills of the same scenario; what cannot be read is left out."""
         found: list[Past] = []
         with suppress(WatchkeeperError):
-            store = report_store(self.restoring.settings)
+            store = report_store(self.settings)
             for kept in store.kept(self.platform.platform, FLOW)[-4 * _TREND :]:
                 drill = store.read(kept.key, Drill)
                 if drill is not None and self._compares(drill):
@@ -426,7 +417,7 @@ class Drilling:
         return found[-_TREND:]
 
     def _compares(self, drill: Drill) -> bool:
-        same = drill.environment == self.restoring.settings.environment and drill.scenario == self.asked.scenario
+        same = drill.environment == self.settings.environment and drill.scenario == self.asked.scenario
         return same and {one.system for one in drill.systems} == set(self.systems)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -21,18 +20,14 @@ from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.silences import Silence
 from tasks.core.system import Access
+from tasks.runs import Run
 
 
-class Inspection:
+class Inspection(Run):
     """What is looked at, what may be used for it, and what was found before.
-
-    A plain class, so that Prefect hands it to tasks as it is and never looks inside.
 
     Attributes:
         flow: The flow's name; reports are kept and compared by it.
-        settings: Where things are kept.
-        platform: The spec, or what could be saved of a broken one; then `systems` is empty.
-        access: What probes may use.
         systems: The names to check, in the spec's order.
         earlier: The report to compare with.
         silences: What people said of problems: acknowledged, or put off.
@@ -41,9 +36,8 @@ class Inspection:
     """
 
     def __init__(self, flow: str, platform: PlatformSpec, access: Access, settings: Settings) -> None:
-        self.flow, self.platform, self.access, self.settings = flow, platform, access, settings
-        self.started = access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"  # so that ids sort by time
+        super().__init__(platform, access, settings)
+        self.flow = flow
         self.systems: Sequence[str] = ()
         self.earlier = Earlier(None)
         self.silences: Sequence[Silence] = ()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -16,13 +15,14 @@ from tasks.core.capacity import FLOW, CapacityReport, History, Outlook, by_urgen
 from tasks.core.errors import WatchkeeperError
 from tasks.core.outlooks import look_ahead
 from tasks.core.platform import PlatformSpec
-from tasks.core.report import HEALTH_CHECK, Report, report_id
+from tasks.core.report import HEALTH_CHECK, Report
 from tasks.core.results import Measurement, Outcome
 from tasks.core.scorecard import grade
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.core.units import Unit
 from tasks.inspections import report_store
+from tasks.runs import Run
 from tasks.systems import kinds
 from tasks.vault.opening import open_platform_vault
 
@@ -33,22 +33,16 @@ _DRAWN = 12
 _NUMBERS = (Unit.RATIO, Unit.BYTES, Unit.SECONDS, Unit.COUNT, Unit.RATE)
 
 
-class CapacityPlan:
-    """One look ahead. A plain class, so that Prefect hands it to tasks as it is.
+class CapacityPlan(Run):
+    """One look ahead.
 
     Attributes:
-        platform: The spec.
-        access: What opens its systems and vaults.
-        settings: Where things are kept.
         horizon: How far to look.
-        notes: What a person should know of the run itself.
     """
 
     def __init__(self, platform: PlatformSpec, access: Access, settings: Settings, *, horizon: timedelta) -> None:
-        self.platform, self.access, self.settings, self.horizon = platform, access, settings, horizon
-        self.started = access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
-        self.notes: list[str] = []
+        super().__init__(platform, access, settings)
+        self.horizon = horizon
         self._histories: list[History] = []
         self._outlooks: tuple[Outlook, ...] = ()
 
@@ -87,25 +81,13 @@ class CapacityPlan:
         """Put the report together, and grade the one before."""
         earlier = self._earlier()
         return CapacityReport(
-            id=report_id(self.platform.platform, FLOW, self.started.astimezone(UTC), self.suffix),
-            platform=self.platform.platform,
-            title=self.platform.title,
-            timezone=self.platform.timezone,
-            environment=self.settings.environment,
-            started=self.started,
-            finished=self.access.now(),
-            scheduled=scheduled,
+            **self.head(FLOW, scheduled=scheduled, run_url=run_url),
             horizon_days=self.horizon / timedelta(days=1),
             outlooks=self._outlooks,
             grades=grade(earlier, self._histories, self.started) if earlier else (),
             graded=earlier.id if earlier else "",
             notes=tuple(self.notes),
-            run_url=run_url,
         )
-
-    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so
-        """Remember what is to be told of Watchkeeper itself."""
-        self.notes.append(self.access.resolver.scrub(f"{what.replace('_', ' ')}: {error}"))
 
     def _earlier(self) -> CapacityReport | None:
         """Return the newest earlier plan that is old enough to be graded: a day at least."""

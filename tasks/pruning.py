@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,10 +16,10 @@ from tasks.core.platform import PlatformSpec
 from tasks.core.prune_report import FLOW, Decided, PruneReport, VaultPlan, fingerprint
 from tasks.core.results import Outcome
 from tasks.core.retention import Decision
-from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.inspections import report_store
+from tasks.runs import Run
 from tasks.vault.opening import open_platform_vault
 from tasks.vault.pruning import Prospect, Pruned, carry_out, foresee
 from tasks.vault.vault import Vault
@@ -30,24 +29,16 @@ NOW = "now"
 """Approves the plan whatever it is; else its fingerprint does."""
 
 
-class PruneRun:
+class PruneRun(Run):
     """What is planned in which vaults.
 
-    A plain class, so that Prefect hands it to tasks as it is and never looks inside.
-
     Attributes:
-        platform: The spec.
-        access: What opens its vaults.
-        settings: Where things are kept.
         approve: The fingerprint of the plan that a person approved, `now` for whatever it is, or nothing.
-        notes: What a person should know of the run itself.
     """
 
     def __init__(self, platform: PlatformSpec, access: Access, settings: Settings, *, approve: str = "") -> None:
-        self.platform, self.access, self.settings, self.approve = platform, access, settings, approve
-        self.started = access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
-        self.notes: list[str] = []
+        super().__init__(platform, access, settings)
+        self.approve = approve
         self._prospects: dict[str, Prospect] = {}
         self._plans: dict[str, VaultPlan] = {}
 
@@ -130,25 +121,12 @@ class PruneRun:
     def report(self, *, applied: bool, scheduled: datetime | None = None, run_url: str | None = None) -> PruneReport:
         """Put the report together."""
         return PruneReport(
-            **head(
-                self.platform,
-                FLOW,
-                environment=self.settings.environment,
-                started=self.started,
-                finished=self.access.now(),
-                suffix=self.suffix,
-                scheduled=scheduled,
-                run_url=run_url,
-            ),
+            **self.head(FLOW, scheduled=scheduled, run_url=run_url),
             applied=applied,
             approved=self.approve,
             vaults=tuple(self._plans.values()),
             notes=tuple(self.notes),
         )
-
-    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so
-        """Remember what is to be told of Watchkeeper itself."""
-        self.notes.append(self.access.resolver.scrub(f"{what.replace('_', ' ')}: {error}"))
 
     def _vault(self, name: str) -> Vault:
         access = self.access

@@ -13,10 +13,10 @@ from tasks.core.errors import ConfigError, Garbled, WatchkeeperError
 from tasks.core.restore import Assertion, Phase
 from tasks.core.restore_plan import SCRATCH, RestorePlan, RestoreReport
 from tasks.core.results import Outcome
-from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.verify_report import Verified, VerifyReport
 from tasks.restoring import Chosen, Restoring, Timer, Wish
+from tasks.runs import Run
 from tasks.systems import kinds
 from tasks.vault.records import record
 from tasks.verifying import choose_for_week, verify
@@ -24,7 +24,7 @@ from tasks.verifying import choose_for_week, verify
 Told = Callable[[str], None]
 
 
-class RestoreRun:
+class RestoreRun(Run):
     """One restore of one system.
 
     Args:
@@ -35,13 +35,12 @@ class RestoreRun:
     """
 
     def __init__(self, restoring: Restoring, system: str, wish: Wish, into: str = SCRATCH) -> None:
+        super().__init__(restoring.platform, restoring.access, restoring.settings)
         self.restoring, self.system, self.into = restoring, system, into
         self.address = restoring.target(into)
         self.chosen = restoring.choose(system, wish)
         self.plan: RestorePlan = restoring.plan(self.chosen, into)
         self.timer = Timer(restoring.access.now)
-        self.started = restoring.access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
 
     def run(self, tell: Told = lambda _text: None) -> RestoreReport:
         """Restore and compare; what goes wrong is told in the report, never raised.
@@ -80,7 +79,7 @@ class RestoreRun:
             return list(compare(self.chosen.spec, self.restoring.source(self.chosen), restored))
 
     def _record(self, held: Sequence[Assertion], outcome: Outcome) -> None:
-        seconds = (self.restoring.access.now() - self.started).total_seconds()
+        seconds = (self.access.now() - self.started).total_seconds()
         with suppress(WatchkeeperError):  # the restore is what was asked for
             record(
                 self.chosen.vault,
@@ -93,7 +92,7 @@ class RestoreRun:
             )
 
     def _said(self, error: WatchkeeperError) -> tuple[str, str]:
-        scrub = self.restoring.access.resolver.scrub
+        scrub = self.access.resolver.scrub
         return scrub(error.message), scrub(error.hint or "")
 
     def _report(
@@ -106,16 +105,8 @@ class RestoreRun:
         error: str,
         hint: str,
     ) -> RestoreReport:
-        platform = self.restoring.platform
         return RestoreReport(
-            **head(
-                platform,
-                restore_plan.FLOW,
-                environment=self.restoring.settings.environment,
-                started=self.started,
-                finished=self.restoring.access.now(),
-                suffix=self.suffix,
-            ),
+            **self.head(restore_plan.FLOW),
             plan=self.plan,
             outcome=outcome,
             phases=tuple(sorted(self.timer.phases, key=lambda phase: phase.began)),
@@ -128,7 +119,7 @@ class RestoreRun:
         )
 
 
-class VerifyRun:
+class VerifyRun(Run):
     """One round of verifications of a platform.
 
     Args:
@@ -150,6 +141,7 @@ class VerifyRun:
         vault: str | None = None,
         pick: Callable[[int], int] = secrets.randbelow,
     ) -> None:
+        super().__init__(restoring.platform, restoring.access, restoring.settings)
         self.restoring, self.level, self.vault, self._pick = restoring, level, vault, pick
         self._named = backup
         system, _, self._id = backup.partition("/")
@@ -160,8 +152,6 @@ class VerifyRun:
             raise ConfigError(
                 f"no system of {restoring.platform.platform} is backed up", hint="docs/backup.md shows how"
             )
-        self.started = restoring.access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
         self.timer = Timer(restoring.access.now)
 
     @classmethod
@@ -188,7 +178,7 @@ class VerifyRun:
 
     def prove(self, chosen: Chosen, why: str) -> Verified:
         """Prove one backup and append the record; never raises for what is wrong with it."""
-        scrub = self.restoring.access.resolver.scrub
+        scrub = self.access.resolver.scrub
         made, error, hint = None, "", ""
         try:
             made, proof = verify(self.restoring, chosen, self.level, timer=self.timer)
@@ -217,7 +207,7 @@ class VerifyRun:
             try:
                 chosen = self.choose(system)
             except WatchkeeperError as error:
-                missing[system] = self.restoring.access.resolver.scrub(str(error))
+                missing[system] = self.access.resolver.scrub(str(error))
                 tell(f"{system}: {missing[system]}")
                 continue
             for one, why in chosen:
@@ -234,18 +224,8 @@ class VerifyRun:
         run_url: str | None = None,
     ) -> VerifyReport:
         """Put the report together."""
-        platform = self.restoring.platform
         return VerifyReport(
-            **head(
-                platform,
-                verify_report.FLOW,
-                environment=self.restoring.settings.environment,
-                started=self.started,
-                finished=self.restoring.access.now(),
-                suffix=self.suffix,
-                scheduled=scheduled,
-                run_url=run_url,
-            ),
+            **self.head(verify_report.FLOW, scheduled=scheduled, run_url=run_url),
             backups=tuple(found),
             missing=missing,
         )

@@ -180,14 +180,14 @@ class Restoring:
         for name in names:
             try:
                 vault = self.vault(name)
-                found = [one for one in self.readable(vault, system) if _fits(one, wish)]
-                seen += self.readable(vault, system)
+                there = self.readable(vault, system)
             except ConfigError:
                 raise
             except WatchkeeperError as error:
                 troubles.append(error)
                 continue
-            if found:
+            seen += there
+            if found := [one for one in there if _fits(one, wish)]:
                 return Chosen(system, spec, vault, _best(found, spec, wish), wish)
         if troubles and not seen:
             raise troubles[0]

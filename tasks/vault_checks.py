@@ -9,11 +9,10 @@ from tasks import platforms
 from tasks.backing_up import version_of_watchkeeper
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.platform import PlatformSpec
-from tasks.core.results import Outcome
-from tasks.core.run_report import head
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.core.vault_report import FLOW, CheckedVault, Flawed, VaultReport
+from tasks.runs import Run
 from tasks.vault.checking import check
 from tasks.vault.opening import open_platform_vault
 
@@ -21,24 +20,16 @@ RECENT = timedelta(days=1)
 """What was begun within so long may be at work still, and is no flaw."""
 
 
-class VaultCheck:
+class VaultCheck(Run):
     """What is checked, and how much of it is read.
 
-    A plain class, so that Prefect hands it to tasks as it is and never looks inside.
-
     Attributes:
-        platform: The spec.
-        access: What opens its vaults.
-        settings: Where things are kept.
         read_data: Per cent of the parts whose bytes are read and hashed.
-        notes: What a person should know of the run itself.
     """
 
     def __init__(self, platform: PlatformSpec, access: Access, settings: Settings, *, read_data: float = 0.0) -> None:
-        self.platform, self.access, self.settings, self.read_data = platform, access, settings, read_data
-        self.started = access.now()
-        self.suffix = f"{self.started.microsecond // 1000:03}{secrets.token_hex(3)}"
-        self.notes: list[str] = []
+        super().__init__(platform, access, settings)
+        self.read_data = read_data
 
     @classmethod
     def open(cls, name: str, settings: Settings, *, read_data: float = 0.0) -> VaultCheck:
@@ -89,21 +80,8 @@ class VaultCheck:
     ) -> VaultReport:
         """Put the report together."""
         return VaultReport(
-            **head(
-                self.platform,
-                FLOW,
-                environment=self.settings.environment,
-                started=self.started,
-                finished=self.access.now(),
-                suffix=self.suffix,
-                scheduled=scheduled,
-                run_url=run_url,
-            ),
+            **self.head(FLOW, scheduled=scheduled, run_url=run_url),
             read_data=self.read_data,
             vaults=tuple(vaults),
             notes=tuple(self.notes),
         )
-
-    def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:  # noqa: ARG002 - publishing calls it so
-        """Remember what is to be told of Watchkeeper itself."""
-        self.notes.append(self.access.resolver.scrub(f"{what.replace('_', ' ')}: {error}"))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import AwareDatetime, Field, computed_field
 
 from tasks.core.forecasting.arrays import Floats
 from tasks.core.limits import Limit, Worse
 from tasks.core.model import Model
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome, Sample
+from tasks.core.run_report import RunReport
 from tasks.core.units import Unit, format_quantity
 
 FLOW = "capacity-plan"
@@ -115,30 +116,15 @@ class Grade(Model):
     alarm: Literal["", "false", "missed"] = Field("", description="Whether a date passed in vain, or came unforeseen.")
 
 
-class CapacityReport(Model):
+class CapacityReport(RunReport):
     """What runs out first on a platform, ready to render and store."""
 
-    version: int = 1
-    id: str
-    platform: str
-    title: str
-    timezone: str
     flow: Literal["capacity-plan"] = "capacity-plan"
-    environment: str = "production"
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = None
     horizon_days: float
     outlooks: tuple[Outlook, ...] = Field((), description="The most urgent first.")
     grades: tuple[Grade, ...] = Field((), description="How the report before did.")
     graded: str = Field("", description="The id of the report that is graded.")
     notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
-    run_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        return {key: value for key, value in data.items() if key != "verdict"} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

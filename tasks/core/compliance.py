@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field, computed_field, model_validator
 
 from tasks.core.control import Judged, Result
 from tasks.core.model import Model
 from tasks.core.report import Report, Verdict
+from tasks.core.run_report import RunReport
 
 FLOW = "compliance-checklist"
 _GREEN = (Result.PASS, Result.ATTESTED, Result.WAIVED, Result.NOT_APPLICABLE)
@@ -109,27 +110,12 @@ class Item(Model):
     change: Literal["new", "fixed", "regressed", "unchanged", "incomparable"] = "incomparable"
 
 
-class Checklist(Model):
+class Checklist(RunReport):
     """A platform's checklist, ready to render and store."""
 
-    version: int = 1
-    id: str
-    platform: str
-    title: str
-    timezone: str = "UTC"
     flow: Literal["compliance-checklist"] = "compliance-checklist"
-    environment: str = "production"
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = None
     items: tuple[Item, ...] = ()
     notes: tuple[str, ...] = Field((), description="What a person should know of the list itself.")
-    run_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        return {key: value for key, value in data.items() if key != "verdict"} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

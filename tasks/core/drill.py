@@ -13,13 +13,14 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import AwareDatetime, Field, computed_field
 
 from tasks.core.drill_plan import Scenario
 from tasks.core.model import Model
 from tasks.core.report import Verdict
 from tasks.core.restore import Assertion, Phase
 from tasks.core.results import Outcome
+from tasks.core.run_report import RunReport
 
 FLOW = "dr-drill"
 QUARTER = timedelta(days=91)
@@ -123,20 +124,11 @@ class Projection(Model):
     basis: str = Field(description="What it rests on, for a person.")
 
 
-class Drill(Model):
+class Drill(RunReport):
     """Everything about one drill, ready to render, store and read back."""
 
-    version: int = 1
-    id: str
-    platform: str
-    title: str
-    timezone: str = "UTC"
     flow: Literal["dr-drill"] = "dr-drill"
-    environment: str = "production"
     scenario: Scenario
-    started: AwareDatetime
-    finished: AwareDatetime
-    scheduled: AwareDatetime | None = None
     disaster: AwareDatetime = Field(description="The moment at which the disaster is taken to have happened.")
     restore_point: str = ""
     phases: tuple[PhaseTime, ...] = Field((), description="What is done once for all systems: detect, the last checks.")
@@ -152,13 +144,6 @@ class Drill(Model):
     rpo_systems: tuple[str, ...] = Field((), description="Whose newest records count for the RPO; all where empty.")
     trend: tuple[Past, ...] = Field((), description="Earlier drills, oldest first.")
     next_quarter: Projection | None = None
-    run_url: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _derived_anew(cls, data: Any) -> Any:
-        derived = ("verdict", "rto", "rpo")
-        return {key: value for key, value in data.items() if key not in derived} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
     @property

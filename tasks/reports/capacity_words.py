@@ -9,6 +9,7 @@ from tasks.core.capacity import CapacityReport, Outlook
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.units import format_quantity
+from tasks.reports import bulletin_words as words
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 from tasks.reports.capacity_charts import chart
@@ -25,22 +26,13 @@ _WORDS = {
 
 def bulletin(report: CapacityReport) -> Bulletin:
     """Say all that a capacity plan has to say."""
-    late = wording.lateness(report)
-    return Bulletin(
-        name=f"{wording.name_of(report)}, capacity",
+    return words.bulletin(
+        report,
+        "capacity",
         word=_WORDS[report.verdict],
-        verdict=report.verdict,
         sentence=sentence(report),
         facts=tuple(_facts(report)),
-        warnings=(late,) if late else (),
-        parts=tuple(part for part in _parts(report) if part.lines or part.pictures or (part.table and part.table.rows)),
-        platform=report.platform,
-        flow=report.flow,
-        id=report.id,
-        environment=report.environment,
-        finished=report.finished,
-        made=wording.took(report),
-        run_url=report.run_url,
+        parts=_parts(report),
     )
 
 

@@ -6,7 +6,7 @@ from tasks.core.compliance import Checklist, Item
 from tasks.core.control import Result
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
-from tasks.reports import wording
+from tasks.reports import bulletin_words as words
 from tasks.reports.bulletin import Bulletin, Line, Part
 
 _OUTCOMES = {
@@ -32,27 +32,18 @@ _MOST_FINDINGS = 5
 
 def bulletin(report: Checklist) -> Bulletin:
     """Say a checklist: what is not kept first, then what nobody looked at, then what was proven."""
-    late = wording.lateness(report)
     notes = Part(title="To look at", lines=tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes))
     parts = [
         Part(title=title, lines=tuple(_line(item) for item in report.items if item.result in results), aside=aside)
         for title, results, aside in ((*pair, pair[0] == "Does not apply") for pair in _PARTS)
     ]
-    return Bulletin(
-        name=f"{wording.name_of(report)}, compliance checklist",
+    return words.bulletin(
+        report,
+        "compliance checklist",
         word=_WORDS[report.verdict],
-        verdict=report.verdict,
         sentence=_sentence(report),
         facts=(report.denominator, *_changes(report)),
-        warnings=(late,) if late else (),
-        parts=tuple(part for part in (parts[0], notes, *parts[1:]) if part.lines),
-        platform=report.platform,
-        flow=report.flow,
-        id=report.id,
-        environment=report.environment,
-        finished=report.finished,
-        made=wording.took(report),
-        run_url=report.run_url,
+        parts=(parts[0], notes, *parts[1:]),
     )
 
 

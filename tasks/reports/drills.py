@@ -12,6 +12,7 @@ from tasks.core.report import Verdict
 from tasks.core.restore import Assertion, Phase
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes, format_duration
+from tasks.reports import bulletin_words as words
 from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Picture, Row, Table
 from tasks.reports.drawing import Palette, picture, plain_axes, write
@@ -29,22 +30,14 @@ _MARGIN = 0.95
 
 def bulletin(drill: Drill) -> Bulletin:
     """Return all that a drill has to say."""
-    late = wording.lateness(drill)
-    return Bulletin(
-        name=f"{wording.name_of(drill)}, drill {drill.scenario}",
+    return words.bulletin(
+        drill,
+        f"drill {drill.scenario}",
         word=_WORDS[drill.verdict],
-        verdict=drill.verdict,
         sentence=sentence(drill),
         facts=tuple(_facts(drill)),
-        warnings=tuple(text for text in (late, drill.interrupted and f"Interrupted: {drill.interrupted}") if text),
-        parts=tuple(part for part in _parts(drill) if part.lines or part.table or part.pictures),
-        platform=drill.platform,
-        flow=drill.flow,
-        id=drill.id,
-        environment=drill.environment,
-        finished=drill.finished,
-        made=wording.took(drill),
-        run_url=drill.run_url,
+        warnings=(f"Interrupted: {drill.interrupted}",) if drill.interrupted else (),
+        parts=_parts(drill),
     )
 
 
