@@ -67,7 +67,6 @@ def body(made: faces.Faces, platform: PlatformSpec, access: Access, settings: Se
     spec = hashlib.sha256(platform.model_dump_json().encode()).hexdigest()
     started = getattr(kept, "started", kept.finished)
     return {
-        "format": 1,
         "platform": kept.platform,
         "environment": settings.environment,
         "flow": kept.flow,

@@ -177,6 +177,10 @@ class Faulty:
         self._after(fault, "sizes")
         return dict(list(found.items())[:-1]) if fault in (Fault.SHORT, Fault.LIE) else found
 
+    def sums(self, prefix: str = ""):
+        self._next("sums")
+        return self.inner.sums(prefix)
+
     def unfinished(self, prefix: str = ""):
         self._next("unfinished")
         return self.inner.unfinished(prefix)

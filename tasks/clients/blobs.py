@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tempfile
@@ -105,6 +106,13 @@ class BlobStore(Protocol):
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the size of each blob whose key begins with a text, sorted by key."""
+        ...
+
+    def sums(self, prefix: str = "") -> dict[str, str] | None:
+        """Return what the store says is the MD5 of each blob whose key begins with a text; None where it says nothing.
+
+        Where the store encrypts by itself, or the blob came in parts, it is something else: no proof of a difference.
+        """
         ...
 
     def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:
@@ -248,6 +256,10 @@ class FolderStore:
         """Return the size of each blob whose key begins with a text, sorted by key."""
         return dict(sorted(self._files(prefix, kept=True)))
 
+    def sums(self, prefix: str = "") -> dict[str, str] | None:  # noqa: ARG002 - as every store has it
+        """Return None: nobody has added up what is in a folder."""
+        return None
+
     def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:
         """Return the temporary files below the folder, each with the key of its folder."""
         with _folder_errors("list what is unfinished"):
@@ -316,6 +328,11 @@ class FolderStore:
             finally:
                 with suppress(FileNotFoundError):
                     Path(temporary).unlink()
+
+
+def md5_of(data: bytes) -> str:
+    """Return the MD5 that S3 tells of a blob: it tells two apart, and is no proof against who made both."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _make_temporary(folder: Path) -> tuple[int, str]:
@@ -407,6 +424,10 @@ class MemoryStore:
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the size of each blob whose key begins with a text, sorted by key."""
         return {key: len(self._blobs[key]) for key in self.list(prefix)}
+
+    def sums(self, prefix: str = "") -> dict[str, str] | None:
+        """Return the MD5 of each blob whose key begins with a text."""
+        return {key: md5_of(self._blobs[key]) for key in self.list(prefix)}
 
     def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:  # noqa: ARG002 - as every store has it
         """Return nothing: what is not ended was never here."""

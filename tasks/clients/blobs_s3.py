@@ -175,6 +175,17 @@ class S3Store:
             found = {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", ())}
         return {key.removeprefix(self._prefix): found[key] for key in sorted(found)}
 
+    def sums(self, prefix: str = "") -> dict[str, str] | None:
+        """Return the ETag of each blob whose key begins with a text: its MD5, where it came in one piece."""
+        with self._errors(f"list {prefix or 'all'}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix
+            )
+            found = {
+                entry["Key"]: str(entry["ETag"]).strip('"') for page in pages for entry in page.get("Contents", ())
+            }
+        return {key.removeprefix(self._prefix): found[key] for key in sorted(found)}
+
     def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:
         """Return the multipart uploads that are neither completed nor aborted."""
         with self._errors("list uploads"):

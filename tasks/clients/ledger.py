@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
 from tasks.clients.blobs import BlobStore
-from tasks.core.errors import Garbled, TransientError, WatchkeeperError
+from tasks.clients.ledger_segments import Segments, key_of
+from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperError
 from tasks.core.evidence import Checked, Head, check, seal
 
-_FOLDER = "records/"
 _HINT = "head.json"
+_ONCE = "only-once"
+_STAMPS = "stamps/"
+_FILES = "files/"
 _OF_ONE_FOLDER = 1000
 _MOST_TRIES = 200
-_READERS = 16
-_AT_ONCE = 256
+_PAGES_AHEAD = 3
 
 
 class Ledger:
@@ -28,11 +32,15 @@ class Ledger:
 
     Args:
         store: Where the records are kept.
+        locked: The same place, where what is written is locked; the store itself where it locks nothing.
+        folder: How many records go into a folder, and into a segment.
     """
 
-    def __init__(self, store: BlobStore) -> None:
-        self._store = store
+    def __init__(self, store: BlobStore, locked: BlobStore | None = None, folder: int = _OF_ONE_FOLDER) -> None:
+        self._store, self._locked, self._folder = store, locked or store, folder
+        self._segments = Segments(store, folder)
         self._head: Head | None = None
+        self._trusted = False
 
     def append(self, body: dict[str, Any]) -> Head:
         """Add a record and return where the chain ends then.
@@ -41,15 +49,19 @@ class Ledger:
             body: What the record says; JSON, without secrets.
 
         Raises:
+            ConfigError: The store writes over what is there, or does not lock what it was told to lock.
             TransientError: So many others write that there was no turn.
             WatchkeeperError: The store refuses or does not answer; the record may be there all the same.
         """
+        self._trust()
         head = self._head or self.head()
+        unlike = {**body, "entry": secrets.token_hex(8)}
         for _ in range(_MOST_TRIES):
-            after, data = seal(body, head)
-            if self._store.put_if_absent(_key(after.sequence), data):
+            after, data = seal(unlike, head)
+            # One that was written while its answer was lost is there already, and is not written again.
+            if self._locked.put_if_absent(self._key(after.sequence), data) or self._is(after.sequence, data):
                 self._head = after
-                self._hint(after)
+                self._written(after)
                 return after
             head = self._at(after.sequence)
         raise TransientError("too many write to the ledger at the same time", operation="add a record")
@@ -75,37 +87,100 @@ class Ledger:
             return None
 
     def records(self, start: int = 1) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of each record, in the order of the numbers.
+        """Yield number and bytes of each record, in the order of the numbers; a few folders are read ahead.
 
         Raises:
             WatchkeeperError: The store refuses or does not answer.
         """
-        numbers = (number for number in self._numbers(start) if number >= start)
-        with ThreadPoolExecutor(_READERS, "watchkeeper-ledger") as readers:
-            while some := list(islice(numbers, _AT_ONCE)):
-                for number, data in zip(some, readers.map(self._store.get, map(_key, some)), strict=True):
-                    if data is not None:
-                        yield number, data
+        folders = (name for name in self._segments.folders() if (int(name) + 1) * self._folder > start)
+        with ThreadPoolExecutor(_PAGES_AHEAD, "watchkeeper-ledger") as ahead:
+            pages: deque[Future[list[tuple[int, bytes]]]] = deque()
+            for name in islice(folders, _PAGES_AHEAD):
+                pages.append(ahead.submit(self._segments.page, name))
+            while pages:
+                page = pages.popleft().result()
+                pages.extend(ahead.submit(self._segments.page, name) for name in islice(folders, 1))
+                yield from (one for one in page if one[0] >= start)
 
-    def verify(self, told: Head | None = None) -> Checked:
+    def verify(
+        self, told: Head | Sequence[Head] | None = None, each: Callable[[dict[str, Any]], None] | None = None
+    ) -> Checked:
         """Check the whole chain, and name the first record that is bad.
 
         Args:
             told: Where it ended as was told outside. Where nothing is, what the ledger itself remembers is taken.
+            each: Called with each record, in their order, up to the first bad one.
 
         Raises:
             WatchkeeperError: The store refuses or does not answer.
         """
-        return check(self.records(), told if told is not None else self.hinted())
+        return check(self.records(), told or self.hinted(), each=each)
 
-    def _hint(self, head: Head) -> None:
+    def keep_stamp(self, head: Head, data: bytes) -> None:
+        """Keep what a time-stamping authority answered for a head.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        self._locked.put_if_absent(f"{_STAMPS}{head.sequence:010}.tsr", data)
+
+    def stamps(self) -> dict[int, str]:
+        """Return which records have a time stamp, with its key, in the order of the numbers.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        names = ((key, key.removeprefix(_STAMPS).removesuffix(".tsr")) for key in self._store.list(_STAMPS))
+        return {int(number): key for key, number in names if number.isdecimal()}
+
+    def get(self, key: str) -> bytes | None:
+        """Return a time stamp or a file of the ledger.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        return self._store.get(key)
+
+    def keep_file(self, sha256: str, data: bytes) -> None:
+        """Keep a file that a person gave as evidence, under its hash.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        self._locked.put_if_absent(f"{_FILES}{sha256}", data)
+
+    def file(self, sha256: str) -> bytes | None:
+        """Return a file that was given as evidence, or None where there is none.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        return self._store.get(f"{_FILES}{sha256}")
+
+    def _trust(self) -> None:
+        """See, once, that the store keeps its word: of several writers it must take one."""
+        if self._trusted:
+            return
+        self._locked.require_lock()
+        if self._store.put_if_absent(_ONCE, b"1") and self._store.put_if_absent(_ONCE, b"2"):
+            hint = "keep the ledger where `If-None-Match: *` is held to: two writers would lose records"
+            raise ConfigError("the store writes over what is there though it was told not to", hint=hint)
+        self._trusted = True
+
+    def _written(self, head: Head) -> None:
+        """Write the hint, and gather the folders before where one is full: neither holds a record up."""
         try:
             self._store.put(_HINT, json.dumps(head._asdict()).encode())
+            if head.sequence % self._folder == 0:
+                self._segments.gather()
         except WatchkeeperError:
-            return  # the record is there; who looks next begins to look further back
+            return  # the record is there; who looks next begins to look further back, or reads them one by one
+
+    def _is(self, sequence: int, data: bytes) -> bool:
+        return self._store.get(self._key(sequence)) == data
 
     def _at(self, sequence: int) -> Head:
-        data = self._store.get(_key(sequence))
+        data = self._store.get(self._key(sequence))
         try:
             return Head(sequence, str(json.loads(data or b"")["sha256"]))
         except (ValueError, KeyError, TypeError):
@@ -114,20 +189,10 @@ class Ledger:
             ) from None
 
     def _newest(self) -> int | None:
-        for folder in sorted(self._store.folders(_FOLDER), reverse=True):
-            if numbers := self._in(folder):
+        for folder in reversed(self._segments.folders()):
+            if numbers := self._segments.numbers(folder):
                 return numbers[-1]
         return None
 
-    def _numbers(self, start: int) -> Iterator[int]:
-        for folder in sorted(self._store.folders(_FOLDER)):
-            if folder.isdecimal() and (int(folder) + 1) * _OF_ONE_FOLDER > start:
-                yield from self._in(folder)
-
-    def _in(self, folder: str) -> list[int]:
-        names = (key.rpartition("/")[2].partition(".")[0] for key in self._store.sizes(f"{_FOLDER}{folder}/"))
-        return sorted(int(name) for name in names if name.isdecimal())
-
-
-def _key(sequence: int) -> str:
-    return f"{_FOLDER}{sequence // _OF_ONE_FOLDER:07}/{sequence:010}.json"
+    def _key(self, sequence: int) -> str:
+        return key_of(sequence, self._folder)

@@ -3,8 +3,10 @@
 This file needs nothing but Python 3.9 or newer: it goes into every pack as `verify.py`, so that an auditor checks a
 pack offline and without Watchkeeper: `python3 verify.py PACK.zip [--head NUMBER:HASH]`.
 
-A record is one JSON document in canonical form: keys sorted, no spaces, UTF-8, one newline at the end. Its field
-`sha256` is the SHA-256 of the same document without that field, and `previous` is the `sha256` of the record before.
+A record is one JSON document in canonical form: keys sorted, no spaces, UTF-8, one newline at the end. What stands
+outside of it (`OUTSIDE`) is hashed into its field `sha256`; all else is its content, whose hash `content_sha256` stands
+outside. So a pack for one platform can withhold what the others' records say, and the chain still holds. `previous` is
+the `sha256` of the record before. Records of format 1 have no `content_sha256`: there `sha256` is of all other fields.
 """
 
 from __future__ import annotations
@@ -14,13 +16,24 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Optional, Union
 
 GENESIS = "0" * 64
 """What the first record has instead of the hash of the one before."""
 
+OUTSIDE = (
+    "collected_at", "content_sha256", "environment", "flow", "format", "platform", "previous", "sequence",
+)  # fmt: skip
+"""The fields that are shown of every record, even where its content is withheld."""
+
+FORMAT = 2
 SHORTEST_HEAD = 12
+_SEALED = "content_sha256"
+_NOTHING = hashlib.sha256(b"{}\n").hexdigest()
+_STEADY = timedelta(hours=1)
+_MOST_NOTES = 5
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 MANIFEST = "MANIFEST.json"
 RECORDS = "records/"
@@ -50,11 +63,15 @@ class Checked(NamedTuple):
         records: How many are good, from the first on.
         head: Where the good part ends; None where there is no record.
         fault: The first bad record; None where all are good.
+        notes: What is odd and breaks nothing: a clock that went back.
+        withheld: Of how many records the content was left out.
     """
 
     records: int
     head: Head | None
     fault: Fault | None
+    notes: tuple[str, ...] = ()
+    withheld: int = 0
 
 
 def canonical(document: Any) -> bytes:
@@ -68,16 +85,50 @@ def canonical(document: Any) -> bytes:
 
 
 def digest(document: dict[str, Any]) -> str:
-    """Return the hash of a record, which is of all but its own field `sha256`."""
-    return hashlib.sha256(canonical({name: held for name, held in document.items() if name != "sha256"})).hexdigest()
+    """Return the hash of a record: of what stands outside; of format 1, of all but its own field `sha256`."""
+    outside = set(OUTSIDE) if _SEALED in document else set(document) - {"sha256"}
+    return _sha256(_joined(_pieces(document), outside))
+
+
+def content_digest(document: dict[str, Any]) -> str:
+    """Return the hash of a record's content."""
+    return _sha256(_joined(_pieces(document), set(document) - {*OUTSIDE, "sha256"}))
 
 
 def seal(body: dict[str, Any], before: Head | None) -> tuple[Head, bytes]:
     """Make the record that follows a head: where the chain ends then, and the record's bytes."""
     sequence = before.sequence + 1 if before else 1
-    document = {**body, "sequence": sequence, "previous": before.sha256 if before else GENESIS}
-    document["sha256"] = digest(document)
-    return Head(sequence, document["sha256"]), canonical(document)
+    document = {**body, "format": FORMAT, "sequence": sequence, "previous": before.sha256 if before else GENESIS}
+    pieces = _pieces(document)
+    pieces[_SEALED] = _piece(_SEALED, _sha256(_joined(pieces, set(pieces) - set(OUTSIDE))))
+    sha256 = _sha256(_joined(pieces, set(OUTSIDE)))
+    pieces["sha256"] = _piece("sha256", sha256)
+    return Head(sequence, sha256), _joined(pieces, set(pieces))
+
+
+def withhold(data: bytes) -> bytes:
+    """Return a record without its content; one of format 1 as it is."""
+    document = json.loads(data)
+    if _SEALED not in document:
+        return data
+    return canonical({name: held for name, held in document.items() if name in (*OUTSIDE, "sha256")})
+
+
+def _piece(name: str, held: Any) -> bytes:
+    return canonical({name: held})[1:-2]
+
+
+def _pieces(document: dict[str, Any]) -> dict[str, bytes]:
+    """Return each field as it stands in the canonical form: of large records, nothing is written twice."""
+    return {name: _piece(name, held) for name, held in document.items()}
+
+
+def _joined(pieces: dict[str, bytes], names: set[str]) -> bytes:
+    return b"{" + b",".join(pieces[name] for name in sorted(pieces) if name in names) + b"}\n"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def parse_head(text: str) -> Head:
@@ -93,31 +144,45 @@ def parse_head(text: str) -> Head:
     return Head(int(number), sha256.lower())
 
 
-def check(records: Iterable[tuple[int, bytes]], told: Head | None = None, start: int = 1) -> Checked:
+def check(
+    records: Iterable[tuple[int, bytes]],
+    told: Union[Head, Sequence[Head], None] = None,  # noqa: UP007 - an auditor's Python may be older
+    start: int = 1,
+    *,
+    withheld: bool = False,
+    each: Optional[Callable[[dict[str, Any]], None]] = None,  # noqa: UP045 - as above
+) -> Checked:
     """Check a chain, and name the first record that is bad.
 
     Args:
         records: Number and bytes of each, in the order of their numbers.
-        told: Where the chain ended as was told outside; a chain may be longer than that, and not shorter.
+        told: Where the chain ended as was told outside, once or several times; a chain may be longer than that, and
+            not shorter.
         start: The number of the first record, where only a part of a chain is there.
+        withheld: Whether the content of records may be left out.
+        each: Called with each record, once it was found good by itself.
     """
-    chain = _Chain(told, start)
+    chain = _Chain(told, start, withheld=withheld, each=each)
     for sequence, data in records:
         fault = chain.take(sequence, data)
         if fault is not None:
-            return Checked(fault.sequence - start, chain.last, fault)
-    fault = chain.end()
-    return Checked((fault.sequence - start) if fault else chain.taken, chain.last, fault)
+            return chain.told(fault)
+    return chain.told(chain.end())
 
 
 class _Chain:
     """What was seen of a chain so far."""
 
-    def __init__(self, told: Head | None, start: int) -> None:
+    def __init__(self, told: Any, start: int, *, withheld: bool, each: Any) -> None:
         self.last: Head | None = None
         self.taken = 0
-        self._told, self._start = told, start
+        self._told = (told,) if isinstance(told, Head) else tuple(told or ())
+        self._start = start
+        self._may_withhold, self._each = withheld, each
         self._doubted: int | None = None
+        self._notes: list[str] = []
+        self._withheld = 0
+        self._newest = ""
 
     def take(self, sequence: int, data: bytes) -> Fault | None:
         """Take the next record; return the first bad one, once it is known."""
@@ -134,18 +199,54 @@ class _Chain:
             self._doubted = self.last.sequence
         self.last = Head(sequence, document["sha256"])
         self.taken += 1
-        if self._told and self._told.sequence == sequence and not self.last.sha256.startswith(self._told.sha256):
-            return Fault(sequence, "it is not the record whose hash was told outside")
+        return self._seen(document)
+
+    def _seen(self, document: dict[str, Any]) -> Fault | None:
+        sequence, sha256 = document["sequence"], document["sha256"]
+        if any(one.sequence == sequence and not sha256.startswith(one.sha256) for one in self._told):
+            return Fault(
+                sequence, "it is not the record whose hash was told outside: the ledger was made anew, or split"
+            )
+        if document.get(_SEALED, _NOTHING) != _NOTHING and set(document) <= {*OUTSIDE, "sha256"}:
+            if not self._may_withhold:
+                return Fault(sequence, "its content was removed")
+            self._withheld += 1
+        self._clock(sequence, document.get("collected_at"))
+        if self._each is not None:
+            self._each(document)
         return None
+
+    def _clock(self, sequence: int, at: Any) -> None:
+        """Note a clock that went back: written alike, times are in order as their texts are."""
+        if not isinstance(at, str):
+            return
+        if at < self._newest and (back := _between(at, self._newest)) > _STEADY:
+            self._notes.append(f"record {sequence} was collected {back} before one that precedes it: a clock was wrong")
+        self._newest = at
 
     def end(self) -> Fault | None:
         """Return what is bad now that there are no more records."""
         if self._doubted is not None:
             return _replaced(self._doubted)
-        if self._told is not None and (self.last is None or self.last.sequence < self._told.sequence):
+        most = max((one.sequence for one in self._told), default=0)
+        if self.last is None or self.last.sequence < most:
             missing = self.last.sequence + 1 if self.last else self._start
-            return Fault(missing, f"it is missing: record {self._told.sequence} was told outside")
+            return Fault(missing, f"it is missing: record {most} was told outside") if most else None
         return None
+
+    def told(self, fault: Fault | None) -> Checked:
+        """Return what was found."""
+        more = len(self._notes) - _MOST_NOTES
+        notes = (*self._notes[:_MOST_NOTES], *([f"and {more} more such jumps"] if more > 0 else ()))
+        return Checked(fault.sequence - self._start if fault else self.taken, self.last, fault, notes, self._withheld)
+
+
+def _between(earlier: str, later: str) -> timedelta:
+    try:
+        written = "%Y-%m-%dT%H:%M:%SZ"
+        return datetime.strptime(later, written) - datetime.strptime(earlier, written)  # noqa: DTZ007 - both are UTC
+    except ValueError:
+        return timedelta()
 
 
 def _replaced(sequence: int) -> Fault:
@@ -159,15 +260,27 @@ def _alone(sequence: int, data: bytes, wanted: int) -> tuple[dict[str, Any], Fau
         return {}, missing if sequence > wanted else Fault(sequence, "it is there twice")
     try:
         document = json.loads(data)
-        whole = canonical(document) == data and isinstance(document["previous"], str)
-        sha256 = digest(document)
+        good = isinstance(document["previous"], str) and _holds(document, data)
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return {}, Fault(sequence, "it is no record")
-    if not whole or document.get("sha256") != sha256:
+    if not good:
         return {}, Fault(sequence, "it was changed: its hash is another")
     if document.get("sequence") != sequence:
         return {}, Fault(sequence, f"it was moved: it is record {document.get('sequence')}")
     return document, None
+
+
+def _holds(document: dict[str, Any], data: bytes) -> bool:
+    """Tell whether a record has the one form that it may have, and the hashes that it says."""
+    pieces = _pieces(document)
+    names = set(pieces)
+    if _joined(pieces, names) != data:
+        return False
+    outside = set(OUTSIDE) if _SEALED in document else names - {"sha256"}
+    if document.get("sha256") != _sha256(_joined(pieces, outside)):
+        return False
+    inside = names - outside - {"sha256"}
+    return not inside or _SEALED not in document or document[_SEALED] == _sha256(_joined(pieces, inside))
 
 
 def pack(files: Iterable[tuple[str, bytes]], into: Any) -> None:
@@ -210,7 +323,7 @@ def check_pack(data: bytes, told: Head | None = None) -> tuple[list[str], Checke
     if not wrong and again.getvalue() != data:
         wrong.append("the archive itself was changed")
     numbered = sorted((_number(name), held) for name, held in files if name.startswith(RECORDS))
-    checked = check(numbered, told, numbered[0][0] if numbered else 1)
+    checked = check(numbered, told, numbered[0][0] if numbered else 1, withheld=True)
     if checked.fault is not None:
         wrong.append(f"record {checked.fault.sequence}: {checked.fault.what}")
     return wrong, checked
@@ -262,6 +375,10 @@ def main(arguments: list[str]) -> int:
         return 0
     first = checked.head.sequence - checked.records + 1
     sys.stdout.write(f"good: records {first} to {checked.head.sequence}, the last is {checked.head}\n")
+    if checked.withheld:
+        sys.stdout.write(f"{checked.withheld} of them are of other platforms: chained, their content left out\n")
+    for note in checked.notes:
+        sys.stdout.write(f"note: {note}\n")
     if told is None:
         sys.stdout.write("what was cut off at the end cannot be told without --head, which was told in Slack\n")
     sys.stdout.write(f"sha256 of the pack: {hashlib.sha256(data).hexdigest()}\n")

@@ -52,6 +52,10 @@ class ReadOnly:
         """Return the size of each blob whose key begins with a text, sorted by key."""
         return self._inner.sizes(prefix)
 
+    def sums(self, prefix: str = "") -> dict[str, str] | None:  # noqa: ARG002 - as every store has it
+        """Return None: of what is damaged, nobody says what it adds up to."""
+        return None
+
     def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:
         """Return what was begun and not ended."""
         return self._inner.unfinished(prefix)
