@@ -297,7 +297,8 @@ class FolderStore:
                 with suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
                     for entry in entries:
                         if entry.is_dir():
-                            waiting.append(entry.path)
+                            if _may_hold(f"{entry.path[above:]}/", prefix):
+                                waiting.append(entry.path)
                         elif entry.name.startswith(_TEMPORARY) != kept and entry.is_file():
                             key = entry.path[above:]  # paths as text: ten thousand backups are listed in a second
                             if key.startswith(prefix):
@@ -333,6 +334,11 @@ class FolderStore:
 def md5_of(data: bytes) -> str:
     """Return the MD5 that S3 tells of a blob: it tells two apart, and is no proof against who made both."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _may_hold(folder: str, prefix: str) -> bool:
+    """Tell whether keys below a folder, whose name ends with a slash, may begin with a prefix."""
+    return folder.startswith(prefix) or prefix.startswith(folder)
 
 
 def _make_temporary(folder: Path) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 from tasks.clients import s3
 from tasks.clients.blobs import BlobWriter, Lock, Unfinished
+from tasks.clients.s3_objects import Objects
 from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, TransientError, WatchkeeperError
 
 _TIMEOUT = 15.0
@@ -24,6 +26,7 @@ _MEBI = 1 << 20
 _CHUNK = _MEBI
 _CRUMB = 1 << 14
 _UPLOADS = 2
+_LISTINGS = 8
 _PAUSES = (0.5, 2.0)
 _PARTS = 10_000
 _MEMORY = 64 * _MEBI
@@ -42,6 +45,7 @@ class S3Store:
         lock: How long what is written here stays as it is. Then `delete` removes every version of a blob, as a bucket
             with object lock would else only hide it.
         now: The clock; aware.
+        ca_bundle: A PEM file of certificate authorities to trust.
     """
 
     def __init__(
@@ -51,10 +55,15 @@ class S3Store:
         prefix: str = "",
         lock: Lock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        ca_bundle: Path | None = None,
     ) -> None:
-        self._client, self._bucket = client, bucket
+        self._client, self._bucket, self._ca_bundle = client, bucket, ca_bundle
         self._prefix = f"{prefix}/" if prefix else ""
         self._lock, self._now = lock, now
+
+    @functools.cached_property
+    def _objects(self) -> Objects:
+        return Objects(self._client, self._bucket, _LISTINGS, _TIMEOUT, self._ca_bundle)
 
     @classmethod
     def connect(
@@ -69,7 +78,8 @@ class S3Store:
         lock: Lock | None = None,
     ) -> S3Store:
         """Make the client; nothing is contacted yet. Without keys, those of the environment hold."""
-        return cls(s3.connect(endpoint, region, *keys, _TIMEOUT, ca_bundle), bucket, prefix, lock)
+        client = s3.connect(endpoint, region, *keys, _TIMEOUT, ca_bundle)
+        return cls(client, bucket, prefix, lock, ca_bundle=ca_bundle)
 
     def put(self, key: str, data: bytes) -> None:
         """Write a blob, over an older one if there is one."""
@@ -100,21 +110,13 @@ class S3Store:
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the keys that begin with a text, sorted."""
-        with self._errors(f"list {prefix or 'all'}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
-            )
-            keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-        return sorted(key.removeprefix(self._prefix) for key in keys)
+        return [*self.sizes(prefix)]
 
     def folders(self, prefix: str = "") -> Sequence[str]:
         """Return the first pieces of the keys below a prefix, sorted."""
         start = self._prefix + prefix
         with self._errors(f"list {prefix or 'all'}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=start, Delimiter="/"
-            )
-            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
+            found = [name for page in self._objects.pages(start, "/") for name in page.folders]
         return sorted(name.removeprefix(start).rstrip("/") for name in found)
 
     def delete(self, key: str) -> None:
@@ -168,11 +170,10 @@ class S3Store:
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the size of each blob whose key begins with a text, sorted by key."""
+        found: dict[str, int] = {}
         with self._errors(f"list {prefix or 'all'}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
-            )
-            found = {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", ())}
+            for page in self._objects.pages(self._prefix + prefix):
+                found.update(page.sizes)
         return {key.removeprefix(self._prefix): found[key] for key in sorted(found)}
 
     def sums(self, prefix: str = "") -> dict[str, str] | None:

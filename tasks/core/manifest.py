@@ -146,7 +146,7 @@ def parse_id(text: str) -> datetime | None:
     if match is None:
         return None
     try:
-        return datetime.strptime(f"{match[1]}+0000", f"{_TIME}%z")
+        return datetime.fromisoformat(match[1])
     except ValueError:
         return None
 

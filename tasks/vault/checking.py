@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
@@ -65,7 +65,9 @@ def check(
     sizes = _by_folder(vault.store.sizes(f"{platform}/" if platform else ""))
     flaws: list[Flaw] = []
     good: list[Manifest] = []
-    for entry in vault.entries(platform):
+    entries = vault.entries(platform)
+    flaws += _unlisted(vault, sizes, {entry.folder for entry in entries})
+    for entry in entries:
         if entry.state == "forgotten":
             continue
         if entry.state != "complete":
@@ -108,6 +110,13 @@ def _not_complete(vault: Vault, entry: Entry) -> Flaw:
     if entry.state == "incomplete" and vault.store.get(f"{entry.folder}/{MANIFEST}") is not None:
         return Flaw(entry.folder, "the store does not list its manifest, which is there", lost=True)
     return Flaw(entry.folder, f"it is {entry.state}", lost=False)
+
+
+def _unlisted(vault: Vault, sizes: Mapping[str, Mapping[str, int]], listed: Collection[str]) -> Iterator[Flaw]:
+    """Tell of backups that one listing of the store has and another has not: nobody can rely on finding them."""
+    for folder in sizes.keys() - listed:
+        if parse_id(folder.rpartition("/")[2]) is not None and vault.store.get(f"{folder}/{MANIFEST}") is not None:
+            yield Flaw(folder, "the store does not always list it", lost=True)
 
 
 def leftovers(vault: Vault, older_than: timedelta) -> tuple[list[Entry], list[Unfinished]]:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from tasks.clients.blobs import BlobStore
@@ -21,6 +22,7 @@ from tasks.vault.streams import Recipe, plain
 from tasks.vault.writing import Backup, Progress
 
 _READERS = 8
+_TOGETHER = 300
 
 State = Literal["complete", "incomplete", "being removed", "forgotten"]
 
@@ -138,27 +140,35 @@ class Vault:
 
     def entries(self, platform: str = "", system: str = "") -> list[Entry]:
         """List backups by the names in the store alone, oldest first; manifests are not read."""
-        prefix = f"{platform}/{system}/" if system else f"{platform}/" if platform else ""
-        found: dict[str, dict[str, int]] = {}
-        for key, size in self.store.sizes(prefix).items():
-            pieces = key.split("/", 3)
-            if len(pieces) == 4:  # noqa: PLR2004 - platform, system, id, and what is in it
-                found.setdefault("/".join(pieces[:3]), {})[pieces[3]] = size
+        with ThreadPoolExecutor(_READERS) as pool:
+            systems = self._systems(platform, system)
+            named = pool.map(lambda start: (start, self.store.folders(start)), systems)
+            starts = [f"{start}{ids}" for start, names in named for ids in _starts(names)]
+            found: dict[str, dict[str, int]] = {}
+            for sizes in pool.map(self.store.sizes, starts):
+                for key, size in sizes.items():
+                    pieces = key.split("/", 3)
+                    if len(pieces) == 4:  # noqa: PLR2004 - platform, system, id, and what is in it
+                        found.setdefault("/".join(pieces[:3]), {})[pieces[3]] = size
         listed = [entry for folder, files in found.items() if (entry := _entry(folder, files)) is not None]
         return sorted(listed, key=lambda entry: (entry.time, entry.folder))
 
     def folders(self, platform: str = "", system: str = "") -> list[str]:
         """Name all backups there are, complete or not, oldest first: quick, however much lies in each."""
-        store = self.store
-        platforms = [platform] if platform else store.folders()
-        systems = [(one, name) for one in platforms for name in ([system] if system else store.folders(f"{one}/"))]
         found = [
-            (time, f"{one}/{name}/{backup}")
-            for one, name in systems
-            for backup in store.folders(f"{one}/{name}/")
+            (time, f"{start}{backup}")
+            for start in self._systems(platform, system)
+            for backup in self.store.folders(start)
             if (time := parse_id(backup)) is not None
         ]
         return [folder for _, folder in sorted(found)]
+
+    def _systems(self, platform: str, system: str) -> list[str]:
+        """Return what the keys of each system that is asked for begin with."""
+        platforms = [platform] if platform else self.store.folders()
+        return [
+            f"{one}/{name}/" for one in platforms for name in ([system] if system else self.store.folders(f"{one}/"))
+        ]
 
     def entries_of(self, folders: Iterable[str]) -> list[Entry]:
         """Tell of these backups what `entries` tells of all, in the same order; one that is gone is left out."""
@@ -342,6 +352,17 @@ class Vault:
     def _read(self, entries: Iterable[Entry]) -> Iterator[Manifest]:
         with ThreadPoolExecutor(_READERS) as pool:
             yield from pool.map(lambda entry: self._manifest(entry.folder), entries)
+
+
+def _starts(names: Iterable[str], length: int = 1) -> Iterator[str]:
+    """Yield what the names of some backups begin with: few enough to be listed together, and apart from the archive."""
+    ids = sorted(name for name in names if parse_id(name) is not None)
+    for start, group in groupby(ids, key=lambda name: name[:length]):
+        together = list(group)
+        if len(together) <= _TOGETHER:
+            yield start
+        else:
+            yield from _starts(together, length + 1)
 
 
 def _entry(folder: str, files: dict[str, int]) -> Entry | None:
