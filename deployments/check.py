@@ -54,14 +54,16 @@ async def sweep(inspection: Inspection, told: Callable[[SystemReport], None]) ->
         told(report)
         return report
 
-    running: dict[str, asyncio.Task[SystemReport]] = {}
-    for wave in _waves(inspection):
-        load_drivers(inspection.platform, wave)
-        started = {name: asyncio.create_task(one(name)) for name in wave}
-        running |= started
-        await asyncio.wait(started.values(), timeout=_HEAD_START)
-    found = [await running[name] for name in inspection.systems]
-    found = await inspection.with_backups(found)
+    async def all_of_them() -> list[SystemReport]:
+        running: dict[str, asyncio.Task[SystemReport]] = {}
+        for wave in _waves(inspection):
+            load_drivers(inspection.platform, wave)
+            started = {name: asyncio.create_task(one(name)) for name in wave}
+            running |= started
+            await asyncio.wait(started.values(), timeout=_HEAD_START)
+        return [await running[name] for name in inspection.systems]
+
+    found = await inspection.with_backups(all_of_them())
     await inspection.look_around(found)
     return found
 

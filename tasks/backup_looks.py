@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
 from time import perf_counter
 
 from tasks.archive_looks import has_archive, measure_archive
@@ -33,36 +36,45 @@ NEVER_IN_THE_LAB = "nothing was backed up in this lab yet: watchkeeper backup --
 
 
 async def with_backups(
-    found: Sequence[SystemReport],
+    checking: Awaitable[Sequence[SystemReport]],
+    systems: Sequence[str],
     platform: PlatformSpec,
     access: Access,
     previous: Report | None = None,
     *,
     is_lab: bool = False,
 ) -> list[SystemReport]:
-    """Return the reports of systems with what is to be said of the backups of those that have any.
+    """Look into the vaults while systems are checked, and return their reports with what is to be said of backups.
 
     Args:
-        found: What was seen of each system itself.
+        checking: What is seen of each system itself.
+        systems: Those that are checked.
         platform: The spec.
         access: What opens its vaults.
         previous: The report before, for since when a problem has lasted.
         is_lab: Whether the embedded lab is looked at: that it has no backups yet is no failure.
     """
+    vaults = Vaults(platform, access)
 
-    async def one(report: SystemReport) -> SystemReport:
-        if report.name not in platform.protected:
-            return report
+    async def one(name: str) -> tuple[Seen, float]:
         began = perf_counter()
         try:
             async with asyncio.timeout(_SECONDS):
-                live = live_size(report)
-                readings = await in_thread(look, platform, report.name, access, live=live, is_lab=is_lab)
+                seen = await in_thread(look, name, vaults)
         except TimeoutError:
-            readings = [Gap(outcome=Outcome.ERRORED, name="backup_age", reason=f"no answer within {_SECONDS:g} s")]
-        return _joined(report, readings, platform, access, previous, perf_counter() - began)
+            late = Gap(outcome=Outcome.ERRORED, name="backup_age", reason=f"no answer within {_SECONDS:g} s")
+            seen = Seen([], [late])
+        return seen, perf_counter() - began
 
-    return list(await asyncio.gather(*map(one, found)))
+    protected = [name for name in systems if name in platform.protected]
+    found, looks = await asyncio.gather(checking, asyncio.gather(*map(one, protected)))
+    seen = dict(zip(protected, looks, strict=True))
+    return [
+        _joined(report, *seen[report.name], platform, access, previous, is_lab=is_lab)
+        if report.name in seen
+        else report
+        for report in found
+    ]
 
 
 def live_size(report: SystemReport) -> float | None:
@@ -72,24 +84,67 @@ def live_size(report: SystemReport) -> float | None:
     return next((float(size) for size in sizes if not isinstance(size, str)), None)
 
 
-def look(
-    platform: PlatformSpec, system: str, access: Access, *, live: float | None = None, is_lab: bool = False
-) -> list[Reading]:
-    """Measure the backups of one system; a vault that cannot be looked at is told, and the others are looked at."""
-    plan = platform.protected[system].backup
-    assert plan is not None  # noqa: S101 - it is protected
+class Vaults:
+    """The vaults of a platform, each opened once, whoever looks into it.
+
+    Args:
+        platform: The spec.
+        access: What opens them.
+    """
+
+    def __init__(self, platform: PlatformSpec, access: Access) -> None:
+        self.platform, self.access = platform, access
+        self._opened: dict[str, Vault] = {}
+        self._opening = Lock()
+
+    def open(self, name: str) -> Vault:
+        """Return a vault by its name.
+
+        Raises:
+            ConfigError: It cannot be opened as the spec says.
+        """
+        with self._opening:
+            if name not in self._opened:
+                self._opened[name] = open_platform_vault(
+                    self.platform,
+                    name,
+                    self.access.resolver,
+                    now=self.access.now,
+                    version=version_of_watchkeeper(),
+                    ca_bundle=self.access.ca_bundle,
+                )
+            return self._opened[name]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What lies in the vaults of one system.
+
+    Attributes:
+        holdings: What each vault holds that could be looked into.
+        readings: What is to be told of vaults that could not, and of the archives.
+    """
+
+    holdings: Sequence[Holding]
+    readings: Sequence[Reading]
+
+
+def look(system: str, vaults: Vaults) -> Seen:
+    """Look for the backups of one system; of a vault that cannot be looked into, that is told."""
+    platform, access = vaults.platform, vaults.access
+    plan = _plan(platform, system)
     holdings: list[Holding] = []
-    gaps: list[Reading] = []
+    readings: list[Reading] = []
     for name in plan.to:
         try:
-            vault = _opened(platform, name, access)
+            vault = vaults.open(name)
             holding = _holding(vault, platform.platform, system, plan)
             holdings.append(holding)
             if has_archive(plan):
-                gaps += measure_archive(vault, platform.platform, system, holding.manifests, access.now())
+                readings += measure_archive(vault, platform.platform, system, holding.manifests, access.now())
         except WatchkeeperError as error:
             reason, hint = access.resolver.scrub(error.message), access.resolver.scrub(error.hint or "")
-            gaps.append(
+            readings.append(
                 Gap(
                     outcome=Outcome.ERRORED,
                     name="backup_age",
@@ -98,17 +153,30 @@ def look(
                     hint=hint,
                 )
             )
-    if is_lab and holdings and not any(one.manifests for one in holdings):
-        return [*gaps, Gap(outcome=Outcome.NOT_CHECKED, name="backup_age", reason=NEVER_IN_THE_LAB)]
-    if not holdings:
-        return gaps
-    return [*gaps, *measure_backups(holdings, plan.methods(), access.now(), live=live)]
+    return Seen(holdings, readings)
 
 
-def _opened(platform: PlatformSpec, name: str, access: Access) -> Vault:
-    return open_platform_vault(
-        platform, name, access.resolver, now=access.now, version=version_of_watchkeeper(), ca_bundle=access.ca_bundle
-    )
+def measured(seen: Seen, plan: BackupPlan, now: datetime, *, live: float | None, is_lab: bool) -> list[Reading]:
+    """Measure what was seen.
+
+    Args:
+        seen: By `look`.
+        plan: Of the system's backups.
+        now: The time to compare with.
+        live: How large the system is now, where its backups say so too.
+        is_lab: Whether no backups at all are nothing to tell.
+    """
+    if is_lab and seen.holdings and not any(one.manifests for one in seen.holdings):
+        return [*seen.readings, Gap(outcome=Outcome.NOT_CHECKED, name="backup_age", reason=NEVER_IN_THE_LAB)]
+    if not seen.holdings:
+        return list(seen.readings)
+    return [*seen.readings, *measure_backups(seen.holdings, plan.methods(), now, live=live)]
+
+
+def _plan(platform: PlatformSpec, system: str) -> BackupPlan:
+    plan = platform.protected[system].backup
+    assert plan is not None  # noqa: S101 - it is protected
+    return plan
 
 
 def _holding(vault: Vault, platform: str, system: str, plan: BackupPlan) -> Holding:
@@ -148,17 +216,21 @@ def _read(vault: Vault, entry: Entry) -> Manifest | None:
 
 def _joined(
     report: SystemReport,
-    readings: Sequence[Reading],
+    seen: Seen,
+    seconds: float,
     platform: PlatformSpec,
     access: Access,
     previous: Report | None,
-    seconds: float,
+    *,
+    is_lab: bool,
 ) -> SystemReport:
     before = {finding.key: finding for finding in previous.of(report.name)} if previous is not None else {}
+    plan, now = _plan(platform, report.name), access.now()
+    readings = measured(seen, plan, now, live=live_size(report), is_lab=is_lab)
     findings = []
     for reading in readings:
         key = f"{report.name}/{reading.name}" + (f"[{reading.subject}]" if reading.subject else "")
-        finding = judge(reading, platform=platform, system=report.name, previous=before.get(key), now=access.now())
+        finding = judge(reading, platform=platform, system=report.name, previous=before.get(key), now=now)
         findings += [finding] if finding is not None else []
     return report.model_copy(
         update={

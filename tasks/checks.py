@@ -141,8 +141,11 @@ async def check_systems(inspection: Inspection, progress: Progress | None = None
         running = [alone(name) for name in names]
     else:
         running = [together(Batch(names[at : at + _BATCH], gate, move)) for at in range(0, len(names), _BATCH)]
-    found = [report for reports in await asyncio.gather(*running) for report in reports]
-    found = await inspection.with_backups(found)
+
+    async def all_of_them() -> list[SystemReport]:
+        return [report for reports in await asyncio.gather(*running) for report in reports]
+
+    found = await inspection.with_backups(all_of_them())
     await inspection.look_around(found)
     return found
 

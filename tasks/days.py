@@ -154,7 +154,7 @@ async def measure(inspection: Inspection) -> Sequence[SystemReport]:
     load_drivers(inspection.platform, inspection.systems)
     platform, earlier = inspection.platform, inspection.earlier.report
     checks = (check_system(platform, name, inspection.access, earlier) for name in inspection.systems)
-    found = await inspection.with_backups(await asyncio.gather(*checks))
+    found = await inspection.with_backups(asyncio.gather(*checks))
     await inspection.look_around(found)
     return found
 

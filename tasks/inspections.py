@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 
 from tasks import platforms
@@ -77,10 +77,10 @@ class Inspection(Run):
         at = self.access.now()
         self.troubles.append(platforms.own_trouble(self.platform, what, error, at, outcome))
 
-    async def with_backups(self, found: Sequence[SystemReport]) -> list[SystemReport]:
-        """Return what was found with what is to be said of the backups of each system that has any."""
-        is_lab = self.settings.lab is not None
-        return await with_backups(found, self.platform, self.access, self.earlier.report, is_lab=is_lab)
+    async def with_backups(self, checking: Awaitable[Sequence[SystemReport]]) -> list[SystemReport]:
+        """Return what is found with what is to be said of backups, which are looked at meanwhile."""
+        before, is_lab = self.earlier.report, self.settings.lab is not None
+        return await with_backups(checking, self.systems, self.platform, self.access, before, is_lab=is_lab)
 
     async def look_around(self, found: Sequence[SystemReport]) -> None:
         """See whether this host has a network, where nothing that is reached over one answers.

@@ -184,7 +184,7 @@ async def fetch(
     return Answer(
         status=response.status_code,
         reason=response.reason_phrase,
-        url=str(response.url.copy_with(username=None, password=None)),
+        url=_without_credentials(response.url),
         location=response.headers.get("location", ""),
         body=body,
         cut=cut,
@@ -193,6 +193,10 @@ async def fetch(
         parts=watch.parts,
         date=response.headers.get("date", ""),
     )
+
+
+def _without_credentials(url: httpx.URL) -> str:
+    return str(url.copy_with(username=None, password=None) if url.userinfo else url)
 
 
 async def _send(client: httpx.AsyncClient, request: httpx.Request, *, follow: bool) -> httpx.Response:

@@ -127,15 +127,19 @@ def _of_the_lab(copies: int) -> PlatformSpec:
     """Make one platform of all five, each of its systems so many times, under names that tell them apart."""
     severities: dict[str, Any] = {}
     systems: dict[str, Any] = {}
+    vaults: dict[str, Any] = {}
     written = [_raw(name) for name in platforms.platform_names()]
     for copy, (platform, raw) in itertools.product(range(copies), written):
         severities |= raw["severities"]
+        vaults |= {f"{platform.platform}-{name}": vault for name, vault in raw["vaults"].items()}
         for name, system in raw["systems"].items():
             systems[f"{platform.platform}-{name}-{copy}"] = _renamed(platform, name, system, str(copy))
     whole = {"platform": "bench", "title": "Bench", "slack": {"channel": "#bench"}, "confirm": {"looks": 1}}
     default = {"warn": next(iter(severities)), "critical": next(iter(severities))}
     return platform_model().model_validate(
-        whole | {"severities": severities, "default_severity": default, "systems": systems}
+        whole
+        | {"severities": severities, "default_severity": default, "systems": systems}
+        | {"vaults": vaults, "encryption": written[0][1]["encryption"]}
     )
 
 
@@ -145,8 +149,10 @@ def _raw(name: str) -> tuple[PlatformSpec, dict[str, Any]]:
 
 
 def _renamed(platform: PlatformSpec, name: str, system: dict[str, Any], copy: str) -> dict[str, Any]:
-    """Point what a system needs at the copies of the same number."""
+    """Point what a system needs at the copies of the same number, and its backups at its platform's vaults."""
     system = json.loads(json.dumps(system))
+    if backup := system.get("backup"):
+        backup["to"] = [f"{platform.platform}-{vault}" for vault in backup["to"]]
     for use in platform.systems[name].uses():
         *above, last = use.path
         place: Any = system

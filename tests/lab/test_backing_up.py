@@ -13,13 +13,14 @@ from deployments import lab as the_lab
 from deployments.check import check_now
 from deployments.cli import main
 from tasks.backing_up import BackupRun, back_up
-from tasks.backup_looks import look
+from tasks.backup_looks import Vaults, look, measured
 from tasks.clients.secrets import SecretResolver
 from tasks.core.backup_report import BackupReport
 from tasks.core.errors import ConfigError
 from tasks.core.judging import judge
+from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, Verdict
-from tasks.core.results import Measurement, Outcome
+from tasks.core.results import Measurement, Outcome, Reading
 from tasks.core.settings import Settings
 from tasks.core.system import Access
 from tasks.platforms import load, platform_names
@@ -48,6 +49,13 @@ def settings(lab, tmp_path):
 def backed_up(settings: Settings, platform: str, *systems: str) -> tuple[BackupRun, BackupReport]:
     run = BackupRun.open(platform, systems, settings)
     return run, back_up(run, told=lambda *_: None, done=lambda _: None)
+
+
+def looked(platform: PlatformSpec, system: str, access: Access) -> dict[str, Reading]:
+    """Return what is measured of a system's backups."""
+    plan = platform.protected[system].backup
+    seen = look(system, Vaults(platform, access))
+    return {reading.name: reading for reading in measured(seen, plan, access.now(), live=None, is_lab=False)}
 
 
 def command(settings: Settings, *arguments: str):
@@ -123,7 +131,7 @@ def test_no_backup_at_all_fails_where_the_real_thing_is_looked_at(lab, tmp_path)
     plan = platform.systems["cache"].model_copy(update={"backup": Plan(to=("local",))})
     platform = platform.model_copy(update={"systems": {"cache": plan}})
     access = Access(resolver=SecretResolver(values), now=lambda: datetime.now(UTC))
-    readings = {reading.name: reading for reading in look(platform, "cache", access)}
+    readings = looked(platform, "cache", access)
     missing = readings["backup_exists"]
     assert isinstance(missing, Measurement)
     finding = judge(missing, platform=platform, system="cache", previous=None, now=datetime.now(UTC))
