@@ -19,7 +19,9 @@ from tasks.core.report import Verdict
 from tasks.core.restore_plan import RestorePlan, RestoreReport
 from tasks.core.settings import Settings
 from tasks.core.verify_report import VerifyReport
-from tasks.drilling import Asked, Drilling, keep_bundle
+from tasks.drill_evidence import keep_bundle
+from tasks.drill_journal import left_behind, under_way
+from tasks.drilling import Asked, Drilling
 from tasks.inspections import report_store
 from tasks.reports import bulletin_html, bulletin_terminal, drills, restores
 from tasks.reports.bulletin import Bulletin
@@ -64,10 +66,11 @@ def restore_now(
         ConfigError: There is no such system or backup, or the target cannot be taken.
     """
     restoring = Restoring.open(platform, settings)
+    restoring.tell = progress
     run = RestoreRun(restoring, system, wish, into)
     if only_plan:
         return Shown(run.plan, list(restores.of_plan(run.plan, restoring.platform.zone)))
-    with _stopping(run.timer.stop):
+    with _stopping(run.cancel):
         report = run.run(progress)
     return Shown(report, restores.of_restore(report))
 
@@ -89,8 +92,10 @@ def verify_now(
     """
     if backup and systems:
         raise ConfigError("a backup and systems are not named together", hint="name one of the two")
-    run = VerifyRun(Restoring.open(platform, settings), systems, level, backup=backup, vault=vault)
-    with _stopping(run.timer.stop):
+    restoring = Restoring.open(platform, settings)
+    restoring.tell = progress
+    run = VerifyRun(restoring, systems, level, backup=backup, vault=vault)
+    with _stopping(run.cancel):
         report = run.run(progress)
     return Shown(report, restores.of_verifications(report))
 
@@ -103,15 +108,24 @@ def drill_now(platform: str, asked: Asked, settings: Settings, *, identity: Path
     """
     escrow = Identity(identity.read_text(encoding="utf-8")) if identity is not None else None
     drilling = Drilling.open(platform, settings, asked, tell=progress, escrow=escrow)
-    with _stopping(drilling.cancel):
-        drill = drilling.run()
+    for died in left_behind(settings, drilling.platform.platform):
+        progress(f"the drill {died.id} died and is kept now: {died.interrupted}")
+        _keep(died, settings, progress)
+    with under_way(drilling):
+        with _stopping(drilling.cancel):
+            drill = drilling.run()
+        _keep(drill, settings, progress, lambda: keep_bundle(drilling, drill))
+    return drill
+
+
+def _keep(drill: Drill, settings: Settings, progress: Told, bundle: Callable[[], str] | None = None) -> None:
     try:
         where = report_store(settings).save(drill, bulletin_html.render(drills.bulletin(drill)))
         progress(f"the report is kept in {where}")
-        progress(f"the evidence is kept in {keep_bundle(drilling, drill)}")
+        if bundle is not None:
+            progress(f"the evidence is kept in {bundle()}")
     except WatchkeeperError as error:
         progress(f"the report could not be kept: {error}")
-    return drill
 
 
 @contextmanager

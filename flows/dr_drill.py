@@ -9,10 +9,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.forms import PlatformName, ScenarioName, SystemName
-from tasks.recoveries import drill_and_publish, open_reading
+from tasks.recoveries import drill_and_publish, open_reading, publish_crashed
 
 
-@flow(name="dr-drill", flow_run_name="{platform} {scenario}", timeout_seconds=12 * 3600)
+@flow(
+    name="dr-drill",
+    flow_run_name="{platform} {scenario}",
+    timeout_seconds=12 * 3600,
+    on_crashed=[publish_crashed],
+)
 async def dr_drill(
     platform: PlatformName,
     scenario: ScenarioName = "complete-platform",
@@ -31,5 +36,6 @@ async def dr_drill(
         at: The moment to go back to, with its offset from UTC; as new as possible where this is empty.
         tell: Tell the platform's channel in Slack.
     """
-    reading = open_reading(platform)
-    return await drill_and_publish(reading, scenario, systems, restore_point=restore_point, until=at, tell=tell)
+    return await drill_and_publish(
+        open_reading(platform), scenario, systems, restore_point=restore_point, until=at, tell=tell
+    )

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tasks.clients.scratch import still_there
-from tasks.core.bundle import pack
 from tasks.core.drill import (
     FLOW,
     Drill,
@@ -35,7 +34,7 @@ from tasks.moving import rehearsed
 from tasks.negative_controls import controls_of, spoiled
 from tasks.overall import Copies, Copy, held_over_all
 from tasks.preflight import preflight
-from tasks.reports import bulletin_html, drills
+from tasks.recovering import Work
 from tasks.restoring import Chosen, Restoring, Timer, Wish
 from tasks.runs import Run
 from tasks.systems import kinds
@@ -103,11 +102,15 @@ class Drilling(Run):
         self._after: tuple[PhaseTime, ...] = ()
         self._copies = Copies(self.systems)
         self._gate = threading.BoundedSemaphore(_SIDE_BY_SIDE)
+        self._working: dict[str, Work] = {}
+        self.note: Callable[[Drill], None] = lambda _drill: None
+        restoring.tell = self.tell
 
     def tell(self, text: str) -> None:
-        """Tell a step, and keep it for the bundle."""
+        """Tell a step, and keep it for the bundle, and what the drill has come to for whoever finds it dead."""
         self.steps.append(f"{self.access.now().isoformat()} {text}")
         self._tell(text)
+        self.note(self.so_far())
 
     @classmethod
     def open(
@@ -124,7 +127,19 @@ class Drilling(Run):
         Raises:
             ConfigError: The spec is broken, there is no such platform or system, or nothing is backed up.
         """
-        restoring = Restoring.open(name, settings)
+        return cls.of(Restoring.open(name, settings), asked, tell=tell, escrow=escrow)
+
+    @classmethod
+    def of(
+        cls,
+        restoring: Restoring,
+        asked: Asked,
+        *,
+        tell: Told = lambda _text: None,
+        escrow: Identity | None = None,
+    ) -> Drilling:
+        """See that there is something to rehearse; as `open`."""
+        name = restoring.platform.platform
         for system in asked.systems:
             restoring.spec(system)
         if not restoring.platform.protected:
@@ -163,13 +178,13 @@ class Drilling(Run):
         except WatchkeeperError:
             if not self._interrupted:
                 raise
-        except (KeyboardInterrupt, SystemExit) as end:
-            self._interrupted = f"{type(end).__name__} after {len(self._recovered)} of {len(chosen)} systems"
+        except (KeyboardInterrupt, SystemExit):
+            self.cancel("interrupted")
         finally:
             for timer in self.timers:
                 timer.stop()
             self._copies.release()
-        return self._drill()
+        return self._drill(self._recovered, ended=True)
 
     def _switch(self) -> None:
         """Rehearse the move to the other region, where this one is lost."""
@@ -181,12 +196,27 @@ class Drilling(Run):
             self._overall += rehearsed(self.platform, plan, self.restoring.access)
         self._after = (*self._after, *timer.phases)
 
-    def cancel(self) -> None:
+    def cancel(self, how: str = "cancelled") -> None:
         """Stop every restore at its next step; called from another thread."""
-        done = f"{len(self._recovered)} of {len(self.systems)} systems"
-        self._interrupted = self._interrupted or f"cancelled after {done}"
+        done = sum(work.proof is not None for work in list(self._working.values()))
+        self._interrupted = self._interrupted or f"{how} after {done} of {len(self.systems)} systems"
         for timer in self.timers:
             timer.stop()
+        self.restoring.stop()
+        self._copies.release()
+
+    def so_far(self) -> Drill:
+        """Return what it has come to: what was proven, and in which phase each other system is."""
+        under_way = {name: work.so_far() for name, work in list(self._working.items()) if name not in self._recovered}
+        return self._drill(under_way | self._recovered, ended=False)
+
+    def cut_off(self) -> Drill:
+        """Return what it has come to where nobody can wait for its end, with all that is not torn down."""
+        return self.so_far().model_copy(update={"left_running": self.left_running()})
+
+    def left_running(self) -> tuple[str, ...]:
+        """Name what is still there of scratch."""
+        return tuple(what for folder in self.restoring.folders for what in still_there(folder))
 
     def _timer(self) -> Timer:
         """Return a timer that is stopped when the drill is cancelled, or was."""
@@ -276,7 +306,7 @@ class Drilling(Run):
         if not chosen:
             return
         with ThreadPoolExecutor(len(chosen)) as pool:
-            work = [pool.submit(self._one, one) for one in chosen.values()]
+            work = [pool.submit(self._kept, one) for one in chosen.values()]
             try:
                 self._hold_over_all(self._copies.all())
             except BaseException:
@@ -286,21 +316,25 @@ class Drilling(Run):
             finally:
                 self._copies.release()
             for done in work:
-                recovery = done.result()
-                self._recovered[recovery.system] = recovery
+                done.result()
 
     def _hold_over_all(self, copies: dict[str, Copy]) -> None:
         timer = Timer(self.access.now)
         drill = self.platform.drill
         if drill.smoke or drill.reconcile:
             with timer.phase(Phase.VERIFY):
-                self._overall += held_over_all(self.platform, copies, self.restoring.access)
+                held = list(held_over_all(self.platform, copies, self.access, lambda: bool(self._interrupted)))
+            self._overall += held if not self._interrupted else ()
         self._after = tuple(timer.phases)
+
+    def _kept(self, chosen: Chosen) -> None:
+        self._recovered[chosen.system] = self._one(chosen)
 
     def _one(self, chosen: Chosen) -> SystemRecovery:
         """Restore and prove one system; never raises for what is wrong with it."""
         timer = self._timer()
         name = chosen.system
+        work = self._working[name] = Work(chosen, timer)
         self.manifests[f"manifests/{name}.json"] = chosen.manifest.to_bytes()
         try:
             key = self._key(chosen)
@@ -310,35 +344,18 @@ class Drilling(Run):
             return self._lost(name, error, chosen)
 
         def over(restored: Restored, proof: Proof) -> None:
+            work.proof = proof
             self.tell(f"{name}: {proof.outcome}")
             gate.close()
             self._copies.offer(name, Copy(chosen.spec, source, restored))
             if proof.outcome is Outcome.PASSED and not self._interrupted:
-                self._controls.extend(spoiled(chosen, source, restored))
+                self._see(spoiled(chosen, source, restored))
 
         with ExitStack() as gate:
             gate.enter_context(self._gate)
             proof = Prover(self.restoring).prove(chosen, 3, timer, source=source, over=over, who="drill")
         self._copies.gone(name)
-        outcome = proof.outcome
-        if outcome is Outcome.PASSED and proof.level < 3:  # noqa: PLR2004 - restored and compared
-            outcome = Outcome.ERRORED
-        return SystemRecovery(
-            system=name,
-            kind=chosen.spec.kind,
-            backup=chosen.manifest.id,
-            vault=chosen.vault.name,
-            outcome=outcome,
-            phases=tuple(sorted(timer.phases, key=lambda phase: phase.began)),
-            assertions=tuple(proof.assertions),
-            recovered_to=proof.recovered_to,
-            stored_bytes=chosen.manifest.stored_bytes,
-            plain_bytes=chosen.manifest.plain_bytes,
-            error=proof.error,
-            hint=proof.hint,
-            details=dict(proof.details),
-            warnings=proof.warnings,
-        )
+        return work.came_to(proof)
 
     def _lost(self, name: str, error: WatchkeeperError, chosen: Chosen | None = None) -> SystemRecovery:
         """Return a system of which nothing came back."""
@@ -353,6 +370,13 @@ class Drilling(Run):
             hint=scrub(error.hint or ""),
         )
 
+    def _see(self, controls: Iterable[NegativeControl]) -> None:
+        """Take what damaged copies showed; what was cancelled meanwhile showed nothing."""
+        for control in controls:
+            if self._interrupted:
+                return
+            self._controls.append(control)
+
     def _damage(self, chosen: dict[str, Chosen]) -> None:
         """Read damaged copies of what was proven; each must be seen to be damaged."""
         for name, one in chosen.items():
@@ -361,13 +385,14 @@ class Drilling(Run):
                 break
             if recovered is not None and recovered.outcome is Outcome.PASSED:
                 with suppress(ConfigError):
-                    self._controls += controls_of(self.restoring, one, self._key(one))
+                    self._see(controls_of(self.restoring, one, self._key(one)))
         red = sum(control.red for control in self._controls)
         self.tell(f"{red} of {len(self._controls)} damaged copies were seen to be damaged")
 
-    def _drill(self) -> Drill:
+    def _drill(self, recovered: Mapping[str, SystemRecovery], *, ended: bool) -> Drill:
+        """Put together what it came to; only one that has ended is held against what was left and what was before."""
         recovery = self.platform.recovery
-        systems = tuple(self._recovered[name] for name in self.systems if name in self._recovered)
+        systems = tuple(recovered[name] for name in self.systems if name in recovered)
         drill = Drill(
             **self.head(FLOW),
             scenario=self.asked.scenario,
@@ -379,12 +404,13 @@ class Drilling(Run):
             preflight=tuple(self._preflight),
             negative_controls=tuple(self._controls),
             not_covered=tuple(self._not_covered(systems)),
+            notes=(*self.notes, *self.restoring.patience.notes),
             interrupted=self._interrupted,
-            left_running=tuple(what for folder in self.restoring.folders for what in still_there(folder)),
+            left_running=self.left_running() if ended else (),
             rto_target=recovery.rto.total_seconds() if recovery else None,
             rpo_target=recovery.rpo.total_seconds() if recovery else None,
             rpo_systems=self.platform.drill.rpo,
-            trend=tuple(self._trend()),
+            trend=tuple(self._trend()) if ended else (),
         )
         return drill.model_copy(update={"next_quarter": next_quarter([*drill.trend, drill.as_past()])})
 
@@ -419,27 +445,3 @@ class Drilling(Run):
     def _compares(self, drill: Drill) -> bool:
         same = drill.environment == self.settings.environment and drill.scenario == self.asked.scenario
         return same and {one.system for one in drill.systems} == set(self.systems)
-
-
-def bundle(drilling: Drilling, drill: Drill) -> bytes:
-    """Return what an auditor needs to check a drill: the result, its page, the manifests, the steps, and all hashes."""
-    told = drills.bulletin(drill)
-    steps = "\n".join([*drilling.steps, ""])
-    files = {
-        "drill.json": drill.model_dump_json(indent=2).encode(),
-        "report.html": bulletin_html.render(told).encode(),
-        "steps.txt": steps.encode(),
-        **{picture.name: picture.light for picture in told.pictures},
-        **drilling.manifests,
-    }
-    return pack(files, drill.finished)
-
-
-def keep_bundle(drilling: Drilling, drill: Drill) -> str:
-    """Keep the bundle beside the drill's report, and return where a person finds it.
-
-    Raises:
-        WatchkeeperError: The store refuses, or does not answer.
-    """
-    store = report_store(drilling.restoring.settings)
-    return store.put(f"{drill.platform}/{drill.flow}/{drill.id}.zip", bundle(drilling, drill))

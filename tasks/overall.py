@@ -9,14 +9,15 @@ import asyncio
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from tasks.clients.process import run
+from tasks.clients.process import Ran, run
 from tasks.core.drill_plan import Reconciliation, Smoke
-from tasks.core.errors import NotOffered, WatchkeeperError
+from tasks.core.errors import NotOffered, PermanentError, WatchkeeperError
 from tasks.core.platform import PlatformSpec
 from tasks.core.restore import Assertion, Restored, Source
 from tasks.core.results import Outcome
@@ -25,6 +26,7 @@ from tasks.systems import kinds
 
 _NAMED = 3
 _TAIL = 400
+_LOOK = 0.2
 _INHERITED = ("HOME", "LANG", "VIRTUAL_ENV")
 
 
@@ -74,12 +76,21 @@ class Copies:
 _Held = tuple[Outcome, str, str, str]
 
 
-def held_over_all(platform: PlatformSpec, copies: dict[str, Copy], access: Access) -> Iterator[Assertion]:
-    """Run the application's tests against the copies, and hold rows against the objects that they name. Level 4."""
+def held_over_all(
+    platform: PlatformSpec, copies: dict[str, Copy], access: Access, is_over: Callable[[], bool] = lambda: False
+) -> Iterator[Assertion]:
+    """Run the application's tests against the copies, and hold rows against the objects that they name. Level 4.
+
+    Args:
+        platform: Whose `drill` says what must hold.
+        copies: The restored copies by system.
+        access: Resolves references.
+        is_over: Asked time and again: true where nobody wants to know any more, and a test is ended.
+    """
     for name, held in platform.drill.reconcile.items():
         yield _told(f"{name}: rows and objects", functools.partial(_reconciled, held, copies))
     for name, smoke in platform.drill.smoke.items():
-        yield _told(f"{name}: smoke test", functools.partial(_smoke, smoke, copies, access))
+        yield _told(f"{name}: smoke test", functools.partial(_smoke, smoke, copies, access, is_over))
 
 
 def _told(name: str, hold: Callable[[], _Held]) -> Assertion:
@@ -116,25 +127,39 @@ def _reconciled(held: Reconciliation, copies: dict[str, Copy]) -> _Held:
     return (Outcome.FAILED if len(missing) > held.missing else Outcome.PASSED), expected, observed, note
 
 
-def _smoke(smoke: Smoke, copies: dict[str, Copy], access: Access) -> _Held:
+def _smoke(smoke: Smoke, copies: dict[str, Copy], access: Access, is_over: Callable[[], bool]) -> _Held:
     folder = _source_folder(smoke, access)
     addresses = {variable: _copy(copies, system).restored.address for variable, system in smoke.addresses.items()}
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = [str(folder / ".venv" / "bin")] if folder is not None else []
     path = os.pathsep.join([*own, os.environ.get("PATH", os.defpath)])
-    ran = asyncio.run(
-        run(
-            smoke.command,
-            environment=inherited | addresses | {"PATH": path},
-            seconds=smoke.timeout.total_seconds(),
-            folder=folder,
-        )
+    running = run(
+        smoke.command,
+        environment=inherited | addresses | {"PATH": path},
+        seconds=smoke.timeout.total_seconds(),
+        folder=folder,
     )
+    ran = asyncio.run(_unless(is_over, running))
     said = access.resolver.scrub(f"{ran.output}\n{ran.errors}".strip())
     for address in addresses.values():
         said = said.replace(address, "***")
     outcome = Outcome.PASSED if ran.status == 0 else Outcome.FAILED
     return outcome, "exit status 0", f"exit status {ran.status}", "" if ran.status == 0 else said[-_TAIL:]
+
+
+async def _unless(is_over: Callable[[], bool], running: Coroutine[Any, Any, Ran]) -> Ran:
+    """Await a program, and end it where nobody wants to know any more.
+
+    Raises:
+        PermanentError: It was ended.
+    """
+    task = asyncio.create_task(running)
+    while not (await asyncio.wait((task,), timeout=_LOOK))[0]:
+        if is_over():
+            task.cancel()
+    if task.cancelled():
+        raise PermanentError("it was cancelled", operation="run the smoke test")
+    return task.result()
 
 
 def _source_folder(smoke: Smoke, access: Access) -> Path | None:

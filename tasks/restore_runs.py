@@ -42,6 +42,17 @@ class RestoreRun(Run):
         self.plan: RestorePlan = restoring.plan(self.chosen, into)
         self.timer = Timer(restoring.access.now)
 
+    def cancel(self) -> None:
+        """Stop at the next step; called from another thread."""
+        self.timer.stop()
+        self.restoring.stop()
+
+    def so_far(self) -> RestoreReport:
+        """Return what it has come to, as long as it has not ended."""
+        now = self.timer.current
+        where = f"in the phase {now}" if now is not None else "before it began"
+        return self._report(Outcome.ERRORED, (), None, {}, (), f"it was cancelled {where}", "")
+
     def run(self, tell: Told = lambda _text: None) -> RestoreReport:
         """Restore and compare; what goes wrong is told in the report, never raised.
 
@@ -113,7 +124,7 @@ class RestoreRun(Run):
             recovered_to=newest,
             assertions=tuple(held),
             details=told,
-            warnings=warnings,
+            warnings=(*warnings, *self.restoring.patience.notes),
             error=error,
             hint=hint,
         )
@@ -158,6 +169,11 @@ class VerifyRun(Run):
     def open(cls, name: str, systems: Sequence[str], level: int, settings: Settings, **more: object) -> VerifyRun:
         """Load a platform; see the class."""
         return cls(Restoring.open(name, settings), systems, level, **more)  # type: ignore[arg-type]
+
+    def cancel(self) -> None:
+        """Stop at the next step; called from another thread."""
+        self.timer.stop()
+        self.restoring.stop()
 
     def choose(self, system: str) -> list[tuple[Chosen, str]]:
         """Return the backups of a system that are looked at, each with the reason.
@@ -228,4 +244,5 @@ class VerifyRun(Run):
             **self.head(verify_report.FLOW, scheduled=scheduled, run_url=run_url),
             backups=tuple(found),
             missing=missing,
+            notes=(*self.notes, *self.restoring.patience.notes),
         )

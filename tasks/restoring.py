@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import difflib
 import functools
-import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
 from tasks import platforms
+from tasks.clients.alone import held_alone, made_alone
 from tasks.core.drill import PhaseTime
 from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, WatchkeeperError
 from tasks.core.manifest import Manifest
@@ -32,6 +32,7 @@ from tasks.core.verification import RESTORED
 from tasks.systems import kinds
 from tasks.vault.keys import Identity
 from tasks.vault.opening import identity_of, open_platform_vault
+from tasks.vault.patience import Patience, Waited
 from tasks.vault.records import held, verifications
 from tasks.vault.source import VaultSource
 from tasks.vault.vault import Vault
@@ -41,7 +42,6 @@ _SLICES = frozenset({"oplog"})
 _ROOM = 1.2
 """So much more than its plain bytes may a copy need in scratch: indexes, write-ahead log, files beside each other."""
 _BASE_ROOM = 256 << 20
-_STALE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -83,21 +83,29 @@ class Chosen:
 
 
 class Timer:
-    """Times phases; several threads may use it. After `stop` the next step of whoever works raises."""
+    """Times phases; several threads may use it. After `stop` the next step of whoever works raises.
+
+    Attributes:
+        phases: Those that have ended.
+        current: The one that is under way.
+    """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._stopped = threading.Event()
         self.phases: list[PhaseTime] = []
+        self.current: Phase | None = None
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
         """Time what happens within the block; what fails is timed as well."""
         self.check()
         at, began = self._now(), perf_counter()
+        outer, self.current = self.current, phase
         try:
             yield
         finally:
+            self.current = outer
             seconds = round(perf_counter() - began, 3)
             self.phases.append(PhaseTime(phase=phase, began=at, seconds=seconds))
 
@@ -126,6 +134,8 @@ class Restoring:
         self.access = replace(access, systems=dict(platform.systems))
         self.scratch = settings.state / "scratch"
         self.folders: list[Path] = []
+        self.patience = Patience(tell=self._told)
+        self.tell: Callable[[str], None] = lambda _text: None
 
     @classmethod
     def open(cls, name: str, settings: Settings) -> Restoring:
@@ -150,11 +160,24 @@ class Restoring:
         what = "is not backed up" if system in self.platform.systems else "is none of its systems"
         raise ConfigError(f"{system!r} of {self.platform.platform} {what}", hint=hint)
 
+    def _told(self, text: str) -> None:
+        self.tell(self.access.resolver.scrub(text))
+
+    def stop(self) -> None:
+        """Read nothing more of any vault, and wait for none: whoever reads ends at the next piece."""
+        self.patience.stop()
+
     def vault(self, name: str) -> Vault:
-        """Open one of the platform's vaults; nothing is contacted yet."""
+        """Open one of the platform's vaults, to be waited for where it is away; nothing is contacted yet."""
+        return self._waited(self._vault(name))
+
+    def _vault(self, name: str) -> Vault:
         return open_platform_vault(
             self.platform, name, self.access.resolver, now=self.access.now, ca_bundle=self.access.ca_bundle
         )
+
+    def _waited(self, vault: Vault) -> Vault:
+        return replace(vault, store=Waited(vault.store, f"vault {vault.name}", self.patience))
 
     @functools.cached_property
     def identity(self) -> Identity | None:
@@ -168,6 +191,8 @@ class Restoring:
     def choose(self, system: str, wish: Wish) -> Chosen:
         """Find the backup that fits a wish: the newest that is complete, in the first vault that has one.
 
+        Where a vault is away the next one is asked at once; only where none of them has what fits are they waited for.
+
         Raises:
             ConfigError: There is none; the message says what there is.
             WatchkeeperError: No vault could be asked.
@@ -175,23 +200,38 @@ class Restoring:
         spec = self.spec(system)
         plan = spec.backup
         names = [wish.vault] if wish.vault is not None else list(plan.to) if plan is not None else []
+        what = " and ".join(f"vault {name}" for name in names)
+        return self.patience.call(what, lambda: self._chosen(system, spec, wish, names))
+
+    def _chosen(self, system: str, spec: ProtectedSpec, wish: Wish, names: Sequence[str]) -> Chosen:
         troubles: list[WatchkeeperError] = []
         seen: list[Manifest] = []
+        passed_over: list[str] = []
         for name in names:
             try:
-                vault = self.vault(name)
+                vault = self._vault(name)
                 there = self.readable(vault, system)
             except ConfigError:
                 raise
             except WatchkeeperError as error:
                 troubles.append(error)
+                passed_over.append(f"vault {name} could not be read ({error.message})")
                 continue
             seen += there
             if found := [one for one in there if _fits(one, wish)]:
-                return Chosen(system, spec, vault, _best(found, spec, wish), wish)
-        if troubles and not seen:
+                self._say_which(system, name, passed_over)
+                return Chosen(system, spec, self._waited(vault), _best(found, spec, wish), wish)
+            passed_over.append(f"vault {name} has none that fits")
+        if troubles:
             raise troubles[0]
         raise ConfigError(_nothing_fits(system, wish, seen), hint="watchkeeper backups list shows what there is")
+
+    def _say_which(self, system: str, name: str, passed_over: Sequence[str]) -> None:
+        """Say that another vault than the first is read, and why: it may lack the newest backup."""
+        if passed_over:
+            text = self.access.resolver.scrub(f"{system} is read from vault {name}: {'; '.join(passed_over)}")
+            self.patience.notes.append(text)
+            self._told(text)
 
     def readable(self, vault: Vault, system: str) -> list[Manifest]:
         """Return the complete backups that are copies of their own, oldest first; damaged manifests are passed over."""
@@ -360,14 +400,13 @@ class Restoring:
     def _folder(self, chosen: Chosen) -> Iterator[Path]:
         """Give a private folder with room for a copy, and remove it afterwards."""
         self.sweep()
-        folder = self.scratch / f"{self.platform.platform}-{chosen.system}-{secrets.token_hex(4)}"
-        folder.mkdir(parents=True, mode=0o700)
-        self.folders.append(folder)
-        try:
-            self._must_have_room(chosen, folder)
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with made_alone(self.scratch, f"{self.platform.platform}-{chosen.system}") as folder:
+            self.folders.append(folder)
+            try:
+                self._must_have_room(chosen, folder)
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _must_have_room(self, chosen: Chosen, folder: Path) -> None:
         needed = room_for(chosen.manifest)
@@ -380,14 +419,14 @@ class Restoring:
             )
 
     def sweep(self) -> list[str]:
-        """Remove what a restore that was killed left in scratch a day ago or earlier; return what was removed."""
+        """Remove what a restore that was killed left in scratch, and return the names: whose holder lives stays."""
         removed = []
-        now = self.access.now().timestamp()
         with suppress(FileNotFoundError):
             for folder in self.scratch.iterdir():
-                if now - folder.stat().st_mtime > _STALE.total_seconds():
-                    shutil.rmtree(folder, ignore_errors=True)
-                    removed.append(folder.name)
+                with held_alone(folder) as is_ours:
+                    if is_ours:
+                        shutil.rmtree(folder, ignore_errors=True)
+                        removed.append(folder.name)
         return removed
 
     def target(self, text: str) -> str | None:

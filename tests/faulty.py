@@ -161,11 +161,11 @@ class Faulty:
                 writer.write(b"more than was written")
         self._after(end, "end of writing")
 
-    def reading(self, key: str) -> Iterator[bytes]:
+    def reading(self, key: str, start: int = 0) -> Iterator[bytes]:
         fault = self._next("reading")
         if fault is Fault.LIE:
             return
-        for data in self.inner.reading(key):
+        for data in self.inner.reading(key, start):
             here = self._next("piece read")
             if here is not Fault.LIE:
                 yield damaged(data, here or fault)

@@ -96,8 +96,8 @@ class BlobStore(Protocol):
         """Write a blob of any size in bounded memory; it is there once the block has ended, or not where it failed."""
         ...
 
-    def reading(self, key: str) -> Iterator[bytes]:
-        """Yield a blob's bytes.
+    def reading(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes, from a place in it on.
 
         Raises:
             PermanentError: There is no such blob, or it ended before its time.
@@ -246,9 +246,10 @@ class FolderStore:
         with self._incoming(key, os.replace) as file:
             yield file
 
-    def reading(self, key: str) -> Iterator[bytes]:
-        """Yield a blob's bytes."""
+    def reading(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes, from a place in it on."""
         with _folder_errors(f"read {key}"), self._path(key).open("rb") as file:
+            file.seek(start)
             while data := file.read(_CHUNK):
                 yield data
 
@@ -420,11 +421,11 @@ class MemoryStore:
         yield buffer
         self._blobs[key] = buffer.getvalue()
 
-    def reading(self, key: str) -> Iterator[bytes]:
-        """Yield a blob's bytes."""
+    def reading(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes, from a place in it on."""
         if key not in self._blobs:
             raise PermanentError("it is not there", operation=f"read {key}")
-        buffer = io.BytesIO(self._blobs[key])
+        buffer = io.BytesIO(self._blobs[key][start:])
         yield from iter(lambda: buffer.read(_CHUNK), b"")
 
     def sizes(self, prefix: str = "") -> dict[str, int]:

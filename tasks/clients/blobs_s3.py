@@ -19,7 +19,15 @@ from typing import Any
 from tasks.clients import s3
 from tasks.clients.blobs import BlobWriter, Lock, Unfinished
 from tasks.clients.s3_objects import Objects
-from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, TransientError, WatchkeeperError
+from tasks.core.errors import (
+    ConfigError,
+    Denied,
+    NotOffered,
+    PermanentError,
+    TransientError,
+    Unreachable,
+    WatchkeeperError,
+)
 
 _TIMEOUT = 15.0
 _MEBI = 1 << 20
@@ -154,19 +162,22 @@ class S3Store:
         finally:
             upload.close()
 
-    def reading(self, key: str) -> Iterator[bytes]:
-        """Yield a blob's bytes."""
+    def reading(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes, from a place in it on."""
+        span = {"Range": f"bytes={start}-"} if start else {}
         with self._errors(f"read {key}"):
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, **span)
             body, left = answer["Body"], int(answer["ContentLength"])
             try:
                 while left and (data := body.read(min(_CHUNK, left))):
                     left -= len(data)
                     yield data
+            except s3.BrokenOff:
+                pass
             finally:
                 body.close()
         if left:
-            raise Garbled(f"{left} bytes are missing at its end", operation=f"read {key}")
+            raise Unreachable(f"the connection broke with {left} bytes to come", operation=f"read {key}")
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the size of each blob whose key begins with a text, sorted by key."""

@@ -35,6 +35,8 @@ S3Client = Any
 # botocore asks a store that redirects without naming a region again and again, until RecursionError.
 Failure = (exceptions.BotoCoreError, exceptions.ClientError, ResponseParserError, OSError, RecursionError)
 """What a call on the client may raise; hand it to `translated`."""
+BrokenOff = exceptions.IncompleteReadError
+"""An answer that ended before its time, as when the connection broke."""
 
 # A session reads megabytes of API models, so it is made once; clients may be shared by threads, their making may not.
 _session = functools.cache(boto3.session.Session)

@@ -8,7 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,6 +70,39 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     the process: a stuck name look-up cannot be interrupted in any other way. There is no bound, as a stuck call must
     not keep others from being made; whoever calls bounds how much is done at a time.
     """
+    return await _begun(partial(function, *args, **kwargs))
+
+
+class Job(Generic[T]):
+    """A blocking call that is told to stop where the wait for it is cancelled, and is waited for all the same.
+
+    Args:
+        function: The call.
+        stop: Has it end soon; called from another thread.
+    """
+
+    def __init__(self, function: Callable[[], T], stop: Callable[[], None]) -> None:
+        self._function, self._stop = function, stop
+        self._future: asyncio.Future[T] | None = None
+
+    async def done(self) -> T:
+        """Begin where it was not begun, and wait; a wait that is cancelled leaves the call as it is."""
+        if self._future is None:
+            self._future = _begun(self._function)
+        return await asyncio.shield(self._future)
+
+    async def end(self, seconds: float) -> T:
+        """Have it stop, and wait for what it came to.
+
+        Raises:
+            TimeoutError: It did not end in time; it goes on by itself.
+        """
+        self._stop()
+        return await asyncio.wait_for(self.done(), seconds)
+
+
+def _begun(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Have a daemon thread call, and return what will hold the result."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -91,10 +124,10 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
         result: T | None = None
         error: BaseException | None = None
         try:
-            result = function(*args, **kwargs)
+            result = function()
         except BaseException as caught:  # noqa: BLE001 - handed to the waiting side, whatever it is
             error = caught
         return partial(tell, result, error)
 
     _Worker.take().do(run)
-    return await future
+    return future

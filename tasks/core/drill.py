@@ -137,6 +137,7 @@ class Drill(RunReport):
     assertions: tuple[Assertion, ...] = Field((), description="Over several systems: reconciliation, smoke tests.")
     negative_controls: tuple[NegativeControl, ...] = ()
     not_covered: tuple[str, ...] = Field((), description="What this drill did not prove, for a person.")
+    notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
     interrupted: str = Field("", description="Why it ended before its end, and how far it came.")
     left_running: tuple[str, ...] = Field((), description="What could not be torn down.")
     rto_target: float | None = None

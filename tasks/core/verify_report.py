@@ -45,6 +45,7 @@ class VerifyReport(RunReport):
     flow: Literal["verify-backups"] = "verify-backups"
     backups: tuple[Verified, ...] = ()
     missing: dict[str, str] = Field(default_factory=dict, description="Systems of which nothing could be seen; why.")
+    notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
 
     @computed_field  # type: ignore[prop-decorator]
     @property

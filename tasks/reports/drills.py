@@ -36,7 +36,7 @@ def bulletin(drill: Drill) -> Bulletin:
         word=_WORDS[drill.verdict],
         sentence=sentence(drill),
         facts=tuple(_facts(drill)),
-        warnings=(f"Interrupted: {drill.interrupted}",) if drill.interrupted else (),
+        warnings=(*((f"Interrupted: {drill.interrupted}",) if drill.interrupted else ()), *drill.notes),
         parts=_parts(drill),
     )
 
@@ -46,7 +46,7 @@ def sentence(drill: Drill) -> str:
     name = wording.plain(drill.title, 80)
     broken = [one.system for one in drill.systems if one.outcome in (Outcome.FAILED, Outcome.ERRORED)]
     if drill.interrupted:
-        return f"{name}: the drill was interrupted, and proves nothing"
+        return f"{name}: the drill ended before its time ({drill.interrupted}), and proves nothing"
     if not drill.systems:
         return f"{name}: nothing was restored, so nothing is proven"
     if broken:

@@ -107,6 +107,7 @@ def of_verifications(report: VerifyReport) -> Bulletin:
         "verification of backups",
         word=_VERIFY[report.verdict],
         sentence=f"{report.restored} of {wording.plural(len(report.backups), 'backup')} restored and compared",
+        warnings=report.notes,
         parts=parts,
     )
 

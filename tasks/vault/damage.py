@@ -40,9 +40,9 @@ class ReadOnly:
         """Return where a person finds the blob."""
         return self._inner.where(key)
 
-    def reading(self, key: str) -> Iterator[bytes]:
-        """Yield a blob's bytes."""
-        return self._inner.reading(key)
+    def reading(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes, from a place in it on."""
+        return self._inner.reading(key, start)
 
     def folders(self, prefix: str = "") -> Sequence[str]:
         """Return the first pieces of the keys below a prefix."""
@@ -122,16 +122,16 @@ class Damaged(ReadOnly):
             found[self._key] //= 2
         return {key: size for key, size in found.items() if not self._is_missing(key)}
 
-    def reading(self, key: str) -> Iterator[bytes]:
-        """Yield a blob's bytes, as the damage left them."""
+    def reading(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes, as the damage left them, from a place in it on."""
         if self._is_missing(key):
             raise PermanentError("it is not there", operation=f"read {key}")
         if key != self._key:
-            yield from super().reading(key)
+            yield from super().reading(key, start)
             return
         middle = self._inner.sizes(key).get(key, 0) // 2
-        done = 0
-        for data in super().reading(key):
+        done = start
+        for data in super().reading(key, start):
             if self._damage is Damage.TRUNCATED:
                 yield data[: max(middle - done, 0)]
             elif done <= middle < done + len(data):

@@ -1,14 +1,27 @@
 """Restoring, verifying and drilling as flows, on a real Prefect API and real files in a real vault."""
 
+import asyncio
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from flows.dr_drill import dr_drill
 from flows.restore_datastore import restore_datastore
 from flows.verify_backups import verify_backups
 from tasks.backing_up import BackupRun, back_up
+from tasks.core.restore import Phase
 from tasks.core.settings import Settings
+from tasks.recoveries import publish_crashed
+from tasks.restoring import Timer
 from tasks.vault.keys import new_key
 from tests.flows.conftest import artifacts, write
 
@@ -94,3 +107,129 @@ async def test_a_live_target_is_refused_and_the_run_fails(place):
     assert state.type.value == "FAILED"
     assert "is the live system tiny/uploads" in kept(place, "restore-datastore")[0]["error"]
     assert [path.name for path in (place / "uploads").iterdir()] == ["one.txt"]
+
+
+def at_phase(monkeypatch, phase, act):
+    """Have something happen when a phase is entered, once."""
+    real, done = Timer.phase, threading.Event()
+
+    @contextlib.contextmanager
+    def entered(self, entering):
+        with real(self, entering):
+            if entering is phase and not done.is_set():
+                done.set()
+                act()
+                time.sleep(0.2)  # the loop hears of it, and the next step is not taken
+                self.check()
+            yield
+
+    monkeypatch.setattr(Timer, "phase", entered)
+
+
+def scratch(place):
+    folder = place / "state" / "scratch"
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+def gone(place):
+    while scratch(place):
+        time.sleep(0.05)
+
+
+async def cancelled(running, monkeypatch, phase):
+    """Run a flow that is cancelled, as Prefect does it, when a phase is entered."""
+    task, loop = asyncio.ensure_future(running), asyncio.get_running_loop()
+    at_phase(monkeypatch, phase, lambda: loop.call_soon_threadsafe(task.cancel))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("phase", [Phase.DETECT, Phase.RESTORE, Phase.VERIFY])
+async def test_a_drill_that_is_cancelled_tears_all_down_and_tells_how_far_it_came(place, slack, monkeypatch, phase):
+    await cancelled(dr_drill("tiny", return_state=True), monkeypatch, phase)
+    (report,) = kept(place, "dr-drill")
+    assert (report["verdict"], report["interrupted"]) == ("unknown", "cancelled after 0 of 1 systems")
+    assert "ended before its time (cancelled after 0 of 1 systems), and proves nothing" in told(slack)[0]
+    assert scratch(place) == []
+    assert list((place / "state" / "drills").iterdir()) == []
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_a_restore_and_a_verification_that_are_cancelled_tell_so_and_leave_nothing(place, slack, monkeypatch):
+    into = str(place / "back")
+    running = restore_datastore("tiny", "uploads", into=into, plan=False, return_state=True)
+    await cancelled(running, monkeypatch, Phase.RESTORE)
+    assert kept(place, "restore-datastore")[0]["error"] == "it was cancelled"
+    await cancelled(verify_backups("tiny", return_state=True), monkeypatch, Phase.VERIFY)
+    (found,) = kept(place, "verify-backups")
+    assert (found["verdict"], found["backups"][0]["error"]) == ("unknown", "it was cancelled")
+    assert len(told(slack)) == 2
+    assert scratch(place) == []
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_what_takes_too_long_to_tear_down_is_named_and_the_run_ends_all_the_same(place, monkeypatch):
+    held, begun = threading.Event(), threading.Event()
+
+    def stuck(*_):
+        begun.set()
+        held.wait(60)
+        yield from ()
+
+    monkeypatch.setattr("tasks.recoveries._TEAR_DOWN", 0.2)
+    monkeypatch.setattr("tasks.systems.files.verify.compare", stuck)
+    task = asyncio.ensure_future(dr_drill("tiny", tell=False, return_state=True))
+    await asyncio.to_thread(begun.wait, 60)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (report,) = kept(place, "dr-drill")
+    assert [one["system"] for one in report["systems"]] == ["uploads"]
+    assert report["systems"][0]["error"] == "it was in the phase verify"
+    assert "scratch/tiny-uploads-" in report["left_running"][0]
+    held.set()
+    await asyncio.to_thread(gone, place)
+
+
+async def started(place, spec, prefect_api):
+    """Start a drill as a process of its own, and return it once the application's test is under way."""
+    waiting = ["sh", "-c", "touch under-way; exec sleep 300"]
+    spec["drill"] = {"smoke": {"slow": {"command": waiting, "folder": str(place), "addresses": {"AT": "uploads"}}}}
+    write(place, spec)
+    async with get_client() as client:
+        run = await client.create_flow_run(dr_drill, parameters={"platform": "tiny"})
+    entrypoint = f"{Path(__file__).parents[2] / 'flows' / 'dr_drill.py'}:dr_drill"
+    environment = os.environ | {
+        "PREFECT_API_URL": prefect_api,
+        "PREFECT__FLOW_RUN_ID": str(run.id),
+        "PREFECT__FLOW_ENTRYPOINT": entrypoint,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "prefect.engine"], env=environment)  # noqa: ASYNC220 - ours
+    try:
+        while not (place / "under-way").exists():
+            assert process.poll() is None
+            await asyncio.sleep(0.05)
+    except BaseException:
+        process.kill()
+        raise
+    return run, process
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_drill_whose_process_is_ended_tells_how_far_it_came(place, spec, slack, prefect_api, number):
+    run, process = await started(place, spec, prefect_api)
+    process.send_signal(number)
+    process.wait(60)
+    if number is signal.SIGKILL:
+        assert kept(place, "dr-drill") == []
+        assert scratch(place) != []
+        await publish_crashed(dr_drill, run, None)
+    (report,) = kept(place, "dr-drill")
+    assert report["verdict"] == "unknown"
+    assert report["interrupted"].endswith("after 1 of 1 systems")
+    assert [(one["system"], one["outcome"]) for one in report["systems"]] == [("uploads", "passed")]
+    assert "after 1 of 1 systems), and proves nothing" in told(slack)[0]
+    assert scratch(place) == []
+    assert list((place / "state" / "drills").iterdir()) == []

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,16 +18,19 @@ from click.testing import CliRunner
 from deployments.cli import main
 from tasks.backing_up import BackupRun, back_up
 from tasks.core.drill_plan import Scenario
-from tasks.core.errors import ConfigError
+from tasks.core.errors import ConfigError, Unreachable
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
-from tasks.drilling import Asked, Drilling, bundle
+from tasks.drill_evidence import bundle
+from tasks.drilling import Asked, Drilling
 from tasks.restore_runs import RestoreRun, VerifyRun
 from tasks.restoring import Restoring, Wish
 from tasks.systems.files import verify
 from tasks.vault.keys import Identity, new_key
+from tasks.vault.patience import Patience
 from tasks.vault.records import holds, verifications
+from tests.faulty import Fault, Faulty
 
 
 @pytest.fixture(autouse=True)
@@ -298,6 +302,29 @@ def test_a_named_place_is_filled_and_one_that_is_not_empty_is_refused(place):
     }
     again = RestoreRun(restoring, "uploads", Wish(), str(folder / "back")).run()
     assert "empty" in again.error
+
+
+def test_where_one_vault_cannot_be_read_the_next_one_is_and_that_is_said(place, monkeypatch):
+    folder, spec, _ = place
+    spec["vaults"]["offsite"] = spec["vaults"]["local"] | {"path": str(folder / "offsite")}
+    for one in spec["systems"].values():
+        one["backup"]["to"] = ["local", "offsite"]
+    write(folder, spec)
+    take()
+    real = Restoring._vault
+
+    def away(self, name):
+        vault = real(self, name)
+        return replace(vault, store=Faulty(vault.store, Fault.DOWN)) if name == "local" else vault
+
+    monkeypatch.setattr(Restoring, "_vault", away)
+    made = drill(systems=("uploads",))
+    assert (made.systems[0].vault, made.verdict) == ("offsite", Verdict.PASSED)
+    assert made.notes[0].startswith("uploads is read from vault offsite: vault local could not be read (")
+    shutil.rmtree(folder / "offsite")
+    monkeypatch.setattr(Patience, "call", lambda _self, _what, ask: ask())
+    with pytest.raises(Unreachable):
+        Restoring.open("shop", Settings()).choose("uploads", Wish())
 
 
 def test_a_password_in_an_address_is_refused():

@@ -300,13 +300,22 @@ def test_what_a_restore_needs_and_is_not_here_is_told_before_anything_is_restore
     assert made.verdict is Verdict.UNKNOWN
 
 
-def test_a_vault_that_cannot_be_reached_is_told_and_the_next_one_is_read(stage, lab):
+def test_a_vault_that_stays_away_is_told_and_one_that_comes_back_was_waited_for(stage, lab):
     lab.break_("stylesync/vault-offsite", "stopped")
-    alone = stage.drill("stylesync", systems=("cache",), vault="offsite")
+    drilling = stage.drilling("stylesync", systems=("cache",), vault="offsite")
+    drilling.restoring.patience.bound = 0
+    alone = drilling.run()
     assert alone.verdict in (Verdict.FAILED, Verdict.UNKNOWN)
     assert alone.systems[0].error
-    lab.mend()
-    assert stage.drill("stylesync", systems=("cache",), vault="offsite").systems[0].outcome is Outcome.PASSED
+
+    def mended(text: str) -> None:
+        if "vault offsite is away" in text:
+            lab.mend()
+
+    asked = Asked(systems=("cache",), vault="offsite")
+    made = Drilling.open("stylesync", stage.settings, asked, tell=mended).run()
+    assert made.systems[0].outcome is Outcome.PASSED
+    assert [note.partition(" for ")[0] for note in made.notes] == ["vault offsite was away"]
 
 
 def test_a_staging_place_that_is_production_under_another_name_is_refused_by_its_address(stage, monkeypatch):

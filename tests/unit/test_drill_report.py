@@ -23,7 +23,7 @@ def test_the_sentence_says_how_soon_how_much_is_lost_and_what_was_promised():
     [
         ({"systems": (recovery(outcome=Outcome.FAILED),)}, "would not be back: database did not come back well"),
         ({"systems": ()}, "nothing was restored, so nothing is proven"),
-        ({"interrupted": "cancelled"}, "was interrupted, and proves nothing"),
+        ({"interrupted": "cancelled"}, "ended before its time (cancelled), and proves nothing"),
         ({"rpo_target": None}, "targets 4 h / none"),
         ({"systems": (recovery(recovered_to=None),)}, "having lost an unknown amount"),
     ],
