@@ -20,6 +20,12 @@ AnyModel = TypeVar("AnyModel", bound=BaseModel)
 AnyPlatform = TypeVar("AnyPlatform", bound=PlatformSpec)
 Location = tuple[int | str, ...]
 
+_NAMED = {
+    "severities": re.compile(r"default_severity\.(warn|critical)|systems\.(.+\.)?severity"),
+    "systems": re.compile(r"systems\.[^.]+\.depends_on\.\d+"),
+    "vaults": re.compile(r"systems\.[^.]+\.backup\.to\.\d+"),
+}
+"""Where in a spec names of which of its parts are used, as far as that is plain before the spec is understood."""
 _UNKNOWN = "unknown key"
 _MISSING = "is required"
 _WORDS = {
@@ -80,7 +86,11 @@ def platform_of(document: Document, model: type[AnyPlatform]) -> AnyPlatform:
     Raises:
         SpecError: With every problem in it.
     """
-    spec = validate(document, model)
+    try:
+        spec = validate(document, model)
+    except SpecError as error:
+        told = {problem.path for problem in error.problems}
+        raise SpecError([*error.problems, *(one for one in _unknown_names(document) if one.path not in told)]) from None
     problems = [
         document.problem(path, _no_such_name(path, name, spec), allowed=known, wrong=name)
         for path, name, known in spec.references()
@@ -93,6 +103,30 @@ def platform_of(document: Document, model: type[AnyPlatform]) -> AnyPlatform:
     if problems:
         raise SpecError(problems)
     return spec
+
+
+def _unknown_names(document: Document) -> Iterator[Problem]:
+    """Find names that lead nowhere in a spec that is broken elsewhere, so that all is told at once."""
+    spec: Any = document.data if isinstance(document.data, dict) else {}
+    names = {key: tuple(map(str, spec[key])) for key in _NAMED if isinstance(spec.get(key), dict)}
+    for path, name in _strings(spec):
+        if "body" in path or "json" in path:  # what a service is sent and answers has severities of its own
+            continue
+        where = next((key for key, pattern in _NAMED.items() if pattern.fullmatch(".".join(path))), None)
+        if where in names and name not in names[where]:
+            yield document.problem(path, f"{name!r} names nothing in this spec", allowed=names[where], wrong=name)
+
+
+def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield from _strings(inner, (*path, str(key)))
+        case list():
+            for position, inner in enumerate(value):
+                yield from _strings(inner, (*path, str(position)))
+        case str():
+            yield path, value
 
 
 def _no_such_name(path: Path, name: str, spec: PlatformSpec) -> str:

@@ -204,6 +204,20 @@ def test_all_mistakes_are_told_in_the_order_of_the_file():
     assert len(lines) == 3
 
 
+def test_names_that_lead_nowhere_are_told_together_with_what_is_broken():
+    text = changed("warn: P2, critical: P1", "warn: P9, critical: P1").replace("list: jobs", "lst: jobs")
+    text = text.replace("depends_on: [cache]", "depends_on: [cash]").replace("{severity: P1}", "{severity: P0}")
+    text = text.replace(
+        "      /health:", "      /alarms: {json: {severity: high}, body: {severity: low}}\n      /health:"
+    )
+    assert [problem.split(": ")[1] for problem in problems_of(text)] == [
+        "default_severity.warn",
+        "systems.api.depends_on.0",
+        "systems.api.expect./health.severity",
+        "systems.jobs.lst",
+    ]
+
+
 def test_systems_that_need_each_other_are_a_circle():
     text = changed("    url: {env: SHOP_REDIS_URL}\n", "    url: {env: SHOP_REDIS_URL}\n    depends_on: [api]\n")
     (problem,) = problems_of(text)
