@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,16 +16,17 @@ from tasks.core.forecasting.arrays import Floats, Runs, Seasons
 from tasks.core.forecasting.bands import Spread, coverage, spread_of, tails
 from tasks.core.forecasting.crossings import Crossing, crossing
 from tasks.core.forecasting.grid import Unfit
-from tasks.core.forecasting.growth import multiplicative
+from tasks.core.forecasting.growth import heights
+from tasks.core.forecasting.luck import luck
 from tasks.core.forecasting.members import members
+from tasks.core.forecasting.origins import runs_of, truth_of
 from tasks.core.forecasting.quality import Series
-from tasks.core.forecasting.seasons import find_seasons
-from tasks.core.forecasting.steps import Step, aligned, find_steps
-from tasks.core.forecasting.teeth import Teeth, find_teeth
+from tasks.core.forecasting.shape import Shape, shape_of
+from tasks.core.forecasting.steps import Step
+from tasks.core.forecasting.teeth import Teeth
 from tasks.core.forecasting.trends import theil_sen
 from tasks.core.forecasting.weights import combine, parts
 
-_ORIGINS = 21
 _FARTHEST = 4.0
 """No further ahead than so many times the history; beyond it a forecast is made up."""
 _FAR_OFF = 4.0
@@ -32,7 +34,8 @@ _FAR_OFF = 4.0
 _SHOWN = 0.05
 """Members that count for less are not named."""
 _WORSE = 1.05
-"""An ensemble that was worse than seasonal naive by so much yields to it."""
+"""An ensemble that was worse than a naive member by so much yields to the best of them."""
+_NAIVE = ("last value", "day before", "week before", "tooth before")
 
 
 @dataclass(frozen=True)
@@ -97,90 +100,69 @@ def forecast(series: Series, question: Question) -> Forecast:
     horizon = max(1, math.ceil(question.horizon / series.step - 1e-9))
     if horizon > _FARTHEST * count:
         raise Unfit(f"the horizon is more than four times as long as the history of {count} steps")
-    seasons, steps, teeth, level = _shape(values, series.step)
-    runs = _runs(count, horizon, seasons)
-    made = members(level, seasons, runs)
-    if multiplicative(values, seasons.block):
-        made |= {f"{name}, in logarithms": np.exp(said) for name, said in members(np.log(level), seasons, runs).items()}
-    names, said = list(made), np.array(list(made.values()))
-    truth = _truth(level, runs)
-    value, earlier, shares = combine(said, truth, parts(runs.horizon, seasons.day or seasons.week or seasons.block))
-    naive = names.index(_naive(seasons, names))
-    scale = float(np.abs(values[seasons.shortest :] - values[: -seasons.shortest]).mean()) or 1.0
-    worth, rival = _error(truth, earlier), _error(truth, said[naive, :-1])
-    yields = worth > _WORSE * rival
-    if yields:
-        value, earlier, shares = said[naive, -1], said[naive, :-1], np.eye(len(names))[naive]
-    errors = truth - earlier
-    graded = errors[:, np.isfinite(errors).any(axis=0)]
-    spread = spread_of(graded, horizon)
-    if _broke(graded, spread, seasons):
+    shape = shape_of(values, series.step)
+    seasons = shape.seasons
+    runs = runs_of(count, horizon, seasons)
+    truth = truth_of(shape.level, runs)
+    made = _ensemble(shape, runs, truth)
+    errors = ((truth - made.path[:-1]) / made.sizes[:-1])[:, np.isfinite(truth).any(axis=0)]
+    looks = min(float(np.ptp(runs.past)) / errors.shape[1] + 1, len(errors))
+    lucky = luck(np.log(shape.level) if shape.grows else shape.level, seasons, runs, errors)
+    spread = spread_of(errors, horizon, looks, lucky)
+    if _broke(errors, spread, seasons):
         note = "the newest values lie far from what was forecast of them: a new level or a burst, too early to tell"
         series = replace(series, notes=(*series.notes, note))
+    value, spread = made.path[-1], replace(spread, scale=spread.scale * made.sizes[-1])
     if series.fine > 1:
         asked = max(1, math.ceil(question.horizon / series.measured_step - 1e-9))
         value, spread = _finer(series, value, spread, asked)
     lowest = 0.0 if question.lowest is None and values.min() >= 0 else question.lowest
     value, low, high = (np.clip(path, lowest, question.highest) for path in _paths(value, spread, question.interval))
-    backtest = Backtest(
-        (rival if yields else worth) / scale, coverage(graded, question.interval), rival / scale, len(runs.past)
+    usual = float(np.abs(values[seasons.shortest :] - values[: -seasons.shortest]).mean()) or 1.0
+    mase, naive = (_off(truth, path, np.ones(path.shape)) / usual for path in (made.path, made.rival))
+    backtest = Backtest(mase, coverage(errors, question.interval, looks), naive, len(runs.past))
+    said = Forecast(
+        series, value, low, high, seasons, shape.steps, shape.teeth, made.weights, backtest, yields=made.yields
     )
-    weights = {name: float(share) for name, share in zip(names, shares, strict=True) if share >= _SHOWN}
-    made_forecast = Forecast(series, value, low, high, seasons, steps, teeth, weights, backtest, yields=yields)
     for limits, upward in ((question.limits, True), (question.floors, False)):
-        made_forecast.crossings.extend(
-            _crossing(limit, made_forecast, spread, question.interval, upward=upward) for limit in limits
-        )
-    return made_forecast
+        said.crossings.extend(_crossing(limit, said, spread, question.interval, upward=upward) for limit in limits)
+    return said
 
 
-def _shape(values: Floats, step: float) -> tuple[Seasons, list[Step], Teeth | None, Floats]:
-    """Find seasons, steps and saw-teeth, and move what lies before a step to today's level."""
-    seasons, teeth, level = find_seasons(values, step), find_teeth(values), values
-    grows = multiplicative(values, seasons.block)
-    steps = (
-        [] if teeth else find_steps(np.log(values) if grows else values, seasons.block, seasonal=bool(seasons.periods))
-    )
-    if steps:
-        level = np.exp(aligned(np.log(values), steps)) if grows else aligned(values, steps)
-        seasons = find_seasons(level, step)
-    length = round(teeth.length) if teeth else 0
-    if length and length not in seasons.periods and len(values) > 3 * length:
-        seasons = Seasons(seasons.block, seasons.day, seasons.week, length)
-    return seasons, steps, teeth, level
+class _Ensemble(NamedTuple):
+    """What the members say together at each origin, and what seasonal naive does; errors are shares of the sizes."""
+
+    path: Floats
+    rival: Floats
+    sizes: Floats
+    weights: dict[str, float]
+    yields: bool
 
 
-def _runs(count: int, horizon: int, seasons: Seasons) -> Runs:
-    """Choose earlier origins: whole blocks before the end, so that each begins at the same time of day."""
-    graded = min(horizon, max(1, count // 3))
-    longest = max((*seasons.periods, 1))
-    first = max(min(2 * longest + seasons.block, count - graded - 1), count // 4, 4)
-    last = count - max(1, graded - graded // 4)
-    block = seasons.block
-    room = max(0, last - first)
-    stride = block * max(1, math.ceil(room / block / _ORIGINS))
-    if room // stride < _ORIGINS // 3:
-        stride = max(1, min(stride, room // (_ORIGINS // 3)))
-    begun = math.ceil((count - last) / stride) * stride
-    origins = np.arange(count - begun, first - 1, -stride)[:_ORIGINS][::-1]
-    if not len(origins):
-        origins = np.array([max(first, 1)])
-    return Runs(np.append(origins, count).astype(np.int64), horizon)
+def _ensemble(shape: Shape, runs: Runs, truth: Floats) -> _Ensemble:
+    seasons = shape.seasons
+    made = members(shape.level, seasons, runs)
+    if shape.grows:
+        logs = members(np.log(shape.level), seasons, runs)
+        made |= {f"{name}, in logarithms": np.exp(said) for name, said in logs.items()}
+    names, said = list(made), np.array(list(made.values()))
+    cycle = "day before" if seasons.day else "week before" if seasons.week else "tooth before"
+    rival = made.get(cycle, made["last value"])
+    sizes = heights(rival, seasons.block) if shape.grows else np.ones(rival.shape)
+    cuts = parts(runs.horizon, seasons.day or seasons.week or seasons.block)
+    path, shares = combine(said, truth, cuts, sizes, runs.apart)
+    best = min((names.index(name) for name in _NAIVE if name in made), key=lambda at: _off(truth, said[at], sizes))
+    yields = _off(truth, path, sizes) > _WORSE * _off(truth, said[best], sizes)
+    if yields:
+        path, shares = said[best], np.eye(len(names))[best]
+    if shape.grows:
+        sizes = heights(path, seasons.block)
+    weights = {name: float(share) for name, share in zip(names, shares, strict=True) if share >= _SHOWN}
+    return _Ensemble(path, rival, sizes, weights, yields)
 
 
-def _truth(values: Floats, runs: Runs) -> Floats:
-    at = runs.past[:, None] + np.arange(runs.horizon)[None, :]
-    known = at < len(values)
-    return np.where(known, values[np.minimum(at, len(values) - 1)], np.nan)
-
-
-def _naive(seasons: Seasons, names: list[str]) -> str:
-    wanted = "day before" if seasons.day else "week before" if seasons.week else "tooth before" if seasons.tooth else ""
-    return wanted if wanted in names else "last value"
-
-
-def _error(truth: Floats, said: Floats) -> float:
-    return float(np.nanmean(np.abs(truth - said)))
+def _off(truth: Floats, path: Floats, sizes: Floats) -> float:
+    return float(np.nanmean(np.abs(truth - path[:-1]) / sizes[:-1]))
 
 
 def _broke(errors: Floats, spread: Spread, seasons: Seasons) -> bool:

@@ -54,3 +54,8 @@ class Runs:
     def past(self) -> Integers:
         """The origins that can be graded."""
         return self.origins[:-1]
+
+    @property
+    def apart(self) -> Integers:
+        """How many steps lie between each two of the origins that can be graded."""
+        return np.asarray(np.abs(self.past[:, None] - self.past[None, :]))

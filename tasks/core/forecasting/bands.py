@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -32,20 +33,22 @@ class Spread:
         return _quantile(self.scores, share, self.looks)
 
 
-def spread_of(errors: Floats, horizon: int) -> Spread:
+def spread_of(errors: Floats, horizon: int, apart: float, luck: float = 1.0) -> Spread:
     """Learn the spread.
 
     Args:
         errors: `origins x steps`, truth less forecast; NaN where it is not known.
         horizon: Steps to spread over; beyond those that were graded it grows as it grew before.
+        apart: How many of the origins have a horizon of their own.
+        luck: What the usual errors are multiplied with, as the origins were luckier than the whole history.
     """
     scale = _scale(errors)
     scores = errors / scale
     known = np.sort(scores[np.isfinite(scores)])
-    return Spread(_lengthened(scale, horizon), known, len(errors) * _worth(scores))
+    return Spread(_lengthened(scale, horizon) * luck, known, apart * _worth(scores))
 
 
-def coverage(errors: Floats, interval: float) -> float:
+def coverage(errors: Floats, interval: float, apart: float) -> float:
     """Return the share of errors inside the interval that the other origins would have given; NaN for one origin."""
     origins = len(errors)
     if origins < 2:  # noqa: PLR2004
@@ -55,7 +58,7 @@ def coverage(errors: Floats, interval: float) -> float:
     belongs = np.broadcast_to(np.arange(origins)[:, None], scores.shape)[seen]
     order = np.argsort(scores[seen], kind="stable")
     known, belongs = scores[seen][order], belongs[order]
-    within, looks = [], (origins - 1) * _worth(scores)
+    within, looks = [], max(apart * (origins - 1) / origins, 1.0) * _worth(scores)
     for origin in range(origins):
         mine = belongs == origin
         own, others = known[mine], known[~mine]
@@ -81,14 +84,21 @@ def _worth(scores: Floats) -> float:
 
 
 def _quantile(known: Floats, share: float, looks: float) -> float:
-    """Return a quantile, moved outwards as few looks ask for it: the conformal correction."""
+    """Return a quantile, moved outwards as few looks ask for it: as Student's is from the normal distribution's."""
     if not len(known):
         return 0.0
-    moved = 0.5 + (share - 0.5) * (1 + 1 / max(looks, 1.0))
-    at = float(np.clip(moved, 0.0, 1.0)) * (len(known) - 1)
+    at = float(np.clip(share, 0.0, 1.0)) * (len(known) - 1)
     below = int(at)
     above = min(below + 1, len(known) - 1)
-    return float(known[below] + (known[above] - known[below]) * (at - below))
+    found = float(known[below] + (known[above] - known[below]) * (at - below))
+    return found * _student(share, looks)
+
+
+def _student(share: float, looks: float) -> float:
+    """Return Student's quantile over the normal one (Cornish and Fisher, 1937), for so many degrees of freedom."""
+    square = NormalDist().inv_cdf(float(np.clip(share, 0.001, 0.999))) ** 2
+    few = max(0.75 * looks - 1, 2.0)
+    return 1 + (square + 1) / (4 * few) + (5 * square * square + 16 * square + 3) / (96 * few * few)
 
 
 def _scale(errors: Floats) -> Floats:
@@ -96,8 +106,8 @@ def _scale(errors: Floats) -> Floats:
     seen = np.isfinite(errors)
     total = np.where(seen, np.abs(errors), 0.0).sum(axis=0)
     count = seen.sum(axis=0).astype(float)
-    half = max(1, errors.shape[1] // 16)
     steps = np.arange(errors.shape[1])
+    half = np.minimum(max(1, errors.shape[1] // 16), 1 + steps // 3)
     starts, ends = np.maximum(steps - half, 0), np.minimum(steps + half + 1, errors.shape[1])
     sums, counts = (np.concatenate(([0.0], np.cumsum(part))) for part in (total, count))
     near = (sums[ends] - sums[starts]) / np.maximum(counts[ends] - counts[starts], 1.0)

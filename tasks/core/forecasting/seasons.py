@@ -10,6 +10,9 @@ _DAY = 86400.0
 _CLEAR = 0.1
 """A cycle counts from this autocorrelation on, once trend and shorter cycles are taken away."""
 
+_STEADY = 2.0
+"""A cycle is like the one before it by so many standard errors."""
+
 
 def find_seasons(values: Floats, step: float) -> Seasons:
     """Return the cycles of a series.
@@ -41,7 +44,18 @@ def _repeats(values: Floats, period: int) -> bool:
     drawn -= drawn.mean()
     at_period = autocorrelation(drawn, period)
     noise = 1.2 / np.sqrt(max(1, len(values) / max(1, min(period, 7))))
-    return at_period > max(_CLEAR, float(noise)) and at_period > _between(drawn, period) + _CLEAR / 2
+    clear = at_period > max(_CLEAR, float(noise)) and at_period > _between(drawn, period) + _CLEAR / 2
+    return clear and _steadily(drawn, period)
+
+
+def _steadily(values: Floats, period: int) -> bool:
+    """Whether cycles are like those before them time and again, and not once by chance as those of a random walk."""
+    count = len(values) // period
+    if count < 4:  # noqa: PLR2004
+        return True
+    rows = values[len(values) - count * period :].reshape(count, period)
+    alike = (rows[1:] * rows[:-1]).mean(axis=1)
+    return bool(alike.mean() > _STEADY * alike.std(ddof=1) / np.sqrt(count - 1))
 
 
 def _between(values: Floats, period: int) -> float:

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats
+from tasks.core.forecasting.arrays import Floats, Integers
 
-_POWER = 12
+_POWER = 7
 _RECENT = 0.92
 """How much an origin counts for each that came after it."""
 
@@ -20,34 +20,34 @@ def parts(horizon: int, cycle: int) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(cuts)]
 
 
-def combine(said: Floats, truth: Floats, cuts: list[slice]) -> tuple[Floats, Floats, Floats]:
+def combine(said: Floats, truth: Floats, cuts: list[slice], sizes: Floats, apart: Integers) -> tuple[Floats, Floats]:
     """Weigh the members and return what they say together.
 
     Args:
         said: `members x origins x horizon`; the last origin is the forecast itself.
         truth: `origins - 1 x horizon`; NaN where the series has ended or a value is missing.
         cuts: Parts of the horizon that are weighed apart.
+        sizes: `origins x horizon`: what errors are shares of.
+        apart: `origins - 1 x origins - 1`: how many steps lie between two origins.
 
     Returns:
-        The forecast; the ensemble at each earlier origin, weighed by the other origins only; the weights in the mean.
+        The ensemble at each origin, at the earlier ones weighed by the others only; the weights in the mean.
     """
-    members, origins, _ = said.shape
-    recent = _RECENT ** np.arange(origins - 2, -1, -1.0)
-    forecast = np.empty(said.shape[2])
-    earlier = np.empty(truth.shape)
-    shares = np.zeros(members)
+    path = np.empty(said.shape[1:])
+    shares = np.zeros(len(said))
+    known = int(np.isfinite(truth).any(axis=0).sum())
+    recent = _RECENT ** np.arange(len(truth) - 1, -1, -1.0)
     for cut in cuts:
-        off = np.abs(said[:, :-1, cut] - truth[None, :, cut])
+        off = np.abs(said[:, :-1, cut] - truth[None, :, cut]) / sizes[None, :-1, cut]
         seen = np.isfinite(off)
         error = np.where(seen, off, 0.0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1)
         counts = recent * (seen.sum(axis=2)[0] > 0)
-        total = error @ counts
-        share = _shares(total[:, None])[:, 0]
-        forecast[cut] = share @ said[:, -1, cut]
-        others = _shares(total[:, None] - error * counts) if origins > 2 else _shares(total[:, None])  # noqa: PLR2004
-        earlier[:, cut] = np.einsum("mo,moh->oh", np.broadcast_to(others, (members, origins - 1)), said[:, :-1, cut])
+        share = _shares(error @ counts)
+        others = _shares((error * counts) @ (apart >= min(cut.stop, known)))
+        path[-1, cut] = share @ said[:, -1, cut]
+        path[:-1, cut] = np.einsum("mo,moh->oh", others, said[:, :-1, cut])
         shares += share * (cut.stop - cut.start)
-    return forecast, earlier, shares / shares.sum()
+    return path, shares / shares.sum()
 
 
 def _shares(error: Floats) -> Floats:
