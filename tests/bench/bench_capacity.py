@@ -24,6 +24,7 @@ from tests.bench.demand import Floats, demand
 from tests.bench.figures import Figure
 from tests.bench.forecasters import scaled
 from tests.bench.rivals import wheels
+from tests.simulations import KINDS, cleaned, filling
 
 _QUARTER, _AHEAD = 2160, 48
 _START = 1_790_035_200.0
@@ -43,13 +44,39 @@ def run() -> dict[str, Figure]:
         "milliseconds": Figure(1000 * statistics.median(spent), 10, "one core, 90 days by the hour, with backtest")
     }
     figures |= _many(int(os.environ.get("WATCHKEEPER_BENCH_SERIES", "10000")))
-    wide = demand(200, 960 + _AHEAD, seed=1)
-    made = [_one(values[:-_AHEAD]) for values in wide]
+    wide = {"demand": demand(200, 960 + _AHEAD, seed=1)}
+    for kind, make in KINDS.items():
+        wide[kind] = np.array([make(np.random.default_rng([1, at]), 960 + _AHEAD) for at in range(200)])
+    figures |= {f"coverage-{kind}": _coverage(kind, rows) for kind, rows in wide.items()}
+    return figures | _disks() | _beside(demand(_COMPARED, 960 + _AHEAD, seed=2))
+
+
+def _coverage(kind: str, rows: Floats) -> Figure:
+    """Hold 80 % intervals against what came."""
+    made = [_one(values[:-_AHEAD]) for values in rows]
     held = [
-        ((one.low <= truth) & (truth <= one.high)).mean() for one, truth in zip(made, wide[:, -_AHEAD:], strict=True)
+        ((one.low <= truth) & (truth <= one.high)).mean() for one, truth in zip(made, rows[:, -_AHEAD:], strict=True)
     ]
-    figures["coverage-off"] = Figure(100 * abs(float(np.mean(held)) - 0.8), 2, "percentage points off 80%, 200 series")
-    return figures | _beside(demand(_COMPARED, 960 + _AHEAD, seed=2))
+    return Figure(100 * abs(float(np.mean(held)) - 0.8), 3, f"percentage points off 80%, {len(rows)} series, {kind}")
+
+
+def _disks() -> dict[str, Figure]:
+    """Hold the dates on which disks are full against when they are, and count alarms for those that are cleaned up."""
+    off, false = [], 0
+    for at in range(100):
+        values, full = filling(np.random.default_rng([2, at]), 1440)
+        median = _reached(values, 90)
+        off.append(1.0 if median is None else abs(median - full) / full)
+        false += _reached(cleaned(np.random.default_rng([3, at]), 24 * (30 + at % 60)), 7) is not None
+    return {
+        "disk-date": Figure(100 * statistics.median(off), 3, "per cent of the time left, 100 disks, median"),
+        "disk-false": Figure(false, 0, "alarms within a week for 100 disks that are cleaned up"),
+    }
+
+
+def _reached(values: Floats, days: float) -> float | None:
+    asked = Question(days * 86_400, limits=(100.0,))
+    return forecast(series_of(_START + 3600.0 * np.arange(len(values)), values), asked).crossings[0].median
 
 
 def _one(values: Floats) -> Forecast:
