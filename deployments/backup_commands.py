@@ -40,6 +40,11 @@ def backup(
         click.echo(report.model_dump_json(indent=2))
     else:
         watcher.ended(report)
+    from deployments.recording import record
+    from tasks.faces import OfBulletin
+    from tasks.reports import backup_words
+
+    record(run, OfBulletin(report, backup_words.bulletin(report)))
     raise click.exceptions.Exit(Exit.FINDINGS if report.failed or not report.backups else Exit.FINE)
 
 
@@ -77,12 +82,20 @@ def prune(platform: str, *, applied: bool, approve: str, lab: bool, state: Path,
         if applied:
             run.carry_out()
         report = run.report(applied=applied)
+    from tasks.reports import prune_words
+
+    bulletin = prune_words.bulletin(report)
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:
         from rich.console import Console
 
-        from tasks.reports import bulletin_terminal, prune_words
+        from tasks.reports import bulletin_terminal
 
-        Console(highlight=False).print(bulletin_terminal.render(prune_words.bulletin(report)))
+        Console(highlight=False).print(bulletin_terminal.render(bulletin))
+    if applied:
+        from deployments.recording import record
+        from tasks.faces import OfBulletin
+
+        record(run, OfBulletin(report, bulletin))
     raise click.exceptions.Exit(Exit.FINE if report.verdict is Verdict.PASSED else Exit.FINDINGS)

@@ -151,7 +151,8 @@ def kinds(name: str | None, *, as_json: bool) -> None:
 def check(platform: str, systems: tuple[str, ...], *, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
     """Check a platform now, without Prefect or any server.
 
-    PLATFORM is a name that `watchkeeper platforms` lists, or the path of a spec.
+    What was found becomes a record of the evidence; nobody is told. PLATFORM is a name that `watchkeeper platforms`
+    lists, or the path of a spec.
     """
     from deployments.check import check_now
     from deployments.watching import Watcher
@@ -167,6 +168,11 @@ def check(platform: str, systems: tuple[str, ...], *, html: Path | None, lab: bo
         from tasks.reports.html import render
 
         html.write_text(render(report, watcher.platform), encoding="utf-8")
+    if watcher.inspection is not None:
+        from deployments.recording import record
+        from tasks.faces import OfReport
+
+        record(watcher.inspection, OfReport(report, watcher.inspection.platform))
     raise click.exceptions.Exit(Exit.FINDINGS if report.problems or report.verdict != "passed" else Exit.FINE)
 
 

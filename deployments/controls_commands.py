@@ -65,8 +65,12 @@ def show(name: str, *, as_json: bool) -> None:
 @click.option(
     "--results", type=click.Path(path_type=Path), help="A folder of JSON or SARIF that scanners wrote, or a file."
 )
+@click.option("--platform", default="", help="Whose these are: what was found becomes evidence of it.")
+@state_option
 @json_option
-def run(subject: str, *, manifests: Path | None, results: Path | None, as_json: bool) -> None:
+def run(
+    subject: str, *, manifests: Path | None, results: Path | None, platform: str, state: Path, as_json: bool
+) -> None:
     """Judge facts by all the controls about them.
 
     SUBJECT `kubernetes` judges plain manifests, so that a repository is checked before it is deployed. Templates and
@@ -85,6 +89,13 @@ def run(subject: str, *, manifests: Path | None, results: Path | None, as_json: 
     with told(as_json=as_json):
         found = judge(place)
     say_json(found) if as_json else _show(subject, found)
+    if platform:
+        from deployments.recording import record_facts
+
+        counts = found["summary"]
+        said = f"{subject}: {counts['findings']} findings in {counts['resources']} resources"
+        with told(as_json=as_json):
+            record_facts("controls", platform, settings_of(state), found, said)
     raise click.exceptions.Exit(Exit.FINE if found["verdict"] == "passed" else Exit.FINDINGS)
 
 
@@ -97,8 +108,8 @@ def run(subject: str, *, manifests: Path | None, results: Path | None, as_json: 
 def checklist(platform: str, *, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
     """Judge a platform by every control now, without Prefect or any server.
 
-    Nothing is stored and nobody is told: the flow `compliance-checklist` does that. Exit code 1 where a control is not
-    kept, or something was not checked.
+    The list becomes a record of the evidence. It is not kept as a report and nobody is told: the flow
+    `compliance-checklist` does that. Exit code 1 where a control is not kept, or something was not checked.
     """
     from tasks.checklists import ChecklistRun
     from tasks.core.report import Verdict
@@ -116,40 +127,50 @@ def checklist(platform: str, *, html: Path | None, lab: bool, state: Path, as_js
         Console(highlight=False).print(bulletin_terminal.render(bulletin))
     if html is not None:
         html.write_text(bulletin_html.render(bulletin), encoding="utf-8")
+    from deployments.recording import record
+    from tasks.faces import OfBulletin
+
+    record(made, OfBulletin(report, bulletin))
     raise click.exceptions.Exit(Exit.FINE if report.verdict is Verdict.PASSED else Exit.FINDINGS)
+
+
+_UNTIL = "Its end with the time zone: 2027-01-31T18:00+05:00, or a whole day: '2027-01-31 Asia/Tashkent'."
 
 
 @controls.command(
     epilog=example(
-        "watchkeeper controls attest apex incident-contacts --text 'all five answered' --until 2027-01-31T00:00+00:00"
+        "watchkeeper controls attest apex incident-contacts --text 'all five answered' "
+        "--evidence https://wiki.example/calls --until '2027-01-31 UTC'"
     )
 )
 @click.argument("platform")
 @click.argument("control")
 @click.option("--text", required=True, help="What is stated.")
-@click.option("--until", required=True, help="Until when it holds, with its zone: 2027-01-31T00:00+01:00.")
-@click.option("--evidence", default="", help="Where an auditor finds what shows it.")
+@click.option("--until", required=True, help=_UNTIL)
+@click.option("--evidence", required=True, help="What shows it: an address, or what `evidence attach` printed.")
 @click.option("--by", default=getpass.getuser, show_default="your login", help="Who states it.")
+@lab_option
 @state_option
 @json_option
 def attest(platform: str, control: str, **given: Any) -> None:
-    """State that a control holds of which no machine can tell."""
+    """State that a control holds of which no machine can tell. It becomes a record of the evidence."""
     _state("attestation", platform, control, **given)
 
 
 @controls.command(
     epilog=example(
         "watchkeeper controls waive apex backups-encrypted --text 'moved in March' --approver 'Ada Byron' "
-        "--until 2027-04-01T00:00+00:00"
+        "--until '2027-04-01 Europe/Berlin'"
     )
 )
 @click.argument("platform")
 @click.argument("control")
 @click.option("--text", required=True, help="Why the breach is accepted.")
-@click.option("--until", required=True, help="Until when, with its zone: 2027-01-31T00:00+01:00.")
+@click.option("--until", required=True, help=_UNTIL)
 @click.option("--approver", required=True, help="Who accepted it; somebody else than --by.")
-@click.option("--evidence", default="", help="Where it was decided: an address, a ticket.")
+@click.option("--evidence", default="", help="Where it was decided: an address.")
 @click.option("--by", default=getpass.getuser, show_default="your login", help="Who asks for it.")
+@lab_option
 @state_option
 @json_option
 def waive(platform: str, control: str, **given: Any) -> None:
@@ -158,33 +179,80 @@ def waive(platform: str, control: str, **given: Any) -> None:
 
 
 def _state(
-    kind: Literal["attestation", "waiver"], platform: str, control: str, *, state: Path, as_json: bool, **given: Any
+    kind: Literal["attestation", "waiver"],
+    platform: str,
+    control: str,
+    *,
+    lab: bool,
+    state: Path,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    import secrets
-    from datetime import UTC, datetime
+    from tasks.core.ends import written_end
+    from tasks.statements import state as keep
 
-    from pydantic import ValidationError
-
-    from tasks.checklists import state as keep
-    from tasks.core.compliance import Statement
-    from tasks.core.manifest import new_id
-    from tasks.platforms import load
-
-    now = datetime.now(UTC)
     with told(as_json=as_json):
-        name = load(platform).platform
-        try:
-            made = Statement(
-                id=new_id(now, secrets.token_hex(4)), kind=kind, platform=name, control=control, at=now, **given
-            )
-        except ValidationError as error:
-            first = error.errors()[0]
-            fail(f"{'.'.join(map(str, first['loc'])) or kind}: {first['msg']}", as_json=as_json)
-        keep(made, settings_of(state))
+        made = keep(kind, platform, control, settings_of(state, lab=lab), **given)
     if as_json:
         say_json(made.model_dump(mode="json"))
     else:
-        click.echo(f"{made.kind} {made.id} of {made.control}, until {made.until:%Y-%m-%d %H:%M %Z}")
+        click.echo(f"{made.kind} {made.id} of {made.control}, until {written_end(made.until)}")
+
+
+@controls.command(
+    epilog=example(
+        "watchkeeper controls downtime apex --from 2026-11-20T06:00Z --until 2026-11-20T12:00Z "
+        "--text 'the data centre was moved'"
+    )
+)
+@click.argument("platform")
+@click.option("--from", "begin", required=True, metavar="TIME", help="When it began, with its zone.")
+@click.option("--until", required=True, metavar="TIME", help="When it was over, with its zone.")
+@click.option("--text", required=True, help="Why nothing ran.")
+@click.option("--by", default=getpass.getuser, show_default="your login", help="Who says so.")
+@lab_option
+@state_option
+@json_option
+def downtime(platform: str, *, lab: bool, state: Path, as_json: bool, **given: Any) -> None:
+    """Say why nothing could run for a while: the gaps stay in the checklist, and are explained."""
+    from tasks.statements import note_downtime
+
+    with told(as_json=as_json):
+        made = note_downtime(platform, settings_of(state, lab=lab), **given)
+    if as_json:
+        say_json(made.model_dump(mode="json"))
+    else:
+        click.echo(
+            f"downtime {made.id} of {made.platform}, from {made.begin:%Y-%m-%d %H:%M %Z} until {made.until:%H:%M %Z}"
+        )
+
+
+@controls.command(epilog=example("watchkeeper controls statements apex", "watchkeeper controls statements apex --json"))
+@click.argument("platform")
+@lab_option
+@state_option
+@json_option
+def statements(platform: str, *, lab: bool, state: Path, as_json: bool) -> None:
+    """List what people stated of a platform, in its spec and by form, with when it ends."""
+    from datetime import UTC, datetime
+
+    from tasks.core.ends import written_end
+    from tasks.platforms import load
+    from tasks.statements import Statements
+
+    settings = settings_of(state, lab=lab)
+    with told(as_json=as_json):
+        spec = load(platform, settings)
+        found = [*(one.statement(spec.platform) for one in spec.waivers), *Statements(spec.platform, settings).given()]
+    if as_json:
+        say_json([one.model_dump(mode="json") for one in found])
+        return
+    for one in found:
+        ended = "" if one.until > datetime.now(UTC) else "   ended"
+        who = f"{one.by}, approved by {one.approver}" if one.approver else one.by
+        click.echo(f"{one.kind:<12} {one.control:<24} until {written_end(one.until)}{ended}   {who}: {one.text}")
+    if not found:
+        click.echo(f"nobody has stated anything of {platform}")
 
 
 def _show(subject: str, found: dict[str, Any]) -> None:

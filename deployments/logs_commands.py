@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from deployments.console import Exit, fail, say_json, told
-from deployments.options import example, json_option
+from deployments.options import example, json_option, settings_of, state_option
 
 _SHOWN = 10
+_COUNTED = ("failed_logins", "rate_limit_violations", "sql_injection")
 
 
 @click.group(epilog=example("watchkeeper logs scan /var/log/auth.log"))
@@ -45,8 +46,19 @@ def logs() -> None:
 @click.option("--by-source", type=int, default=50, show_default=True, help="Failed logins of one source that are fine.")
 @click.option("--an-hour", type=int, default=100, show_default=True, help="Failed logins an hour that are fine.")
 @click.option("--limited-an-hour", type=int, default=1000, show_default=True, help="Rate-limit violations that are.")
+@click.option("--platform", default="", help="Whose logs these are: what was found becomes evidence of it.")
+@state_option
 @json_option
-def scan(files: tuple[Path, ...], written: str, proxies: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
+def scan(
+    files: tuple[Path, ...],
+    written: str,
+    proxies: tuple[str, ...],
+    *,
+    platform: str,
+    state: Path,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Count failed logins, rate-limit violations and SQL injections, by source and by hour.
 
     FILES are plain or packed (gzip, bzip2, xz, zstd), rotated or not; `-` is standard input. Exit code 1 where
@@ -55,6 +67,12 @@ def scan(files: tuple[Path, ...], written: str, proxies: tuple[str, ...], *, as_
     with told(as_json=as_json):
         found = _scan(files, written, proxies, as_json=as_json, **given)
     say_json(found) if as_json else _show(found)
+    if platform:
+        from deployments.recording import record_facts
+
+        counts = ", ".join(f"{found[key]['total']:,} {key.replace('_', ' ')}" for key in _COUNTED)
+        with told(as_json=as_json):
+            record_facts("logs", platform, settings_of(state), found, f"{found['lines']:,} lines: {counts}")
     if all(file["problem"] and not file["lines"] for file in found["files"]):
         raise click.exceptions.Exit(Exit.COULD_NOT_RUN)
     raise click.exceptions.Exit(Exit.FINE if found["verdict"] == "passed" else Exit.FINDINGS)

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from deployments.recording import record
 from tasks.core.drill import Drill
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.report import Verdict
@@ -22,6 +23,7 @@ from tasks.core.verify_report import VerifyReport
 from tasks.drill_evidence import keep_bundle
 from tasks.drill_journal import left_behind, under_way
 from tasks.drilling import Asked, Drilling
+from tasks.faces import OfBulletin
 from tasks.inspections import report_store
 from tasks.reports import bulletin_html, bulletin_terminal, drills, restores
 from tasks.reports.bulletin import Bulletin
@@ -72,7 +74,9 @@ def restore_now(
         return Shown(run.plan, list(restores.of_plan(run.plan, restoring.platform.zone)))
     with _stopping(run.cancel):
         report = run.run(progress)
-    return Shown(report, restores.of_restore(report))
+    bulletin = restores.of_restore(report)
+    record(restoring, OfBulletin(report, bulletin))
+    return Shown(report, bulletin)
 
 
 def verify_now(
@@ -97,7 +101,9 @@ def verify_now(
     run = VerifyRun(restoring, systems, level, backup=backup, vault=vault)
     with _stopping(run.cancel):
         report = run.run(progress)
-    return Shown(report, restores.of_verifications(report))
+    bulletin = restores.of_verifications(report)
+    record(run.restoring, OfBulletin(report, bulletin))
+    return Shown(report, bulletin)
 
 
 def drill_now(platform: str, asked: Asked, settings: Settings, *, identity: Path | None, progress: Told) -> Drill:
@@ -110,17 +116,19 @@ def drill_now(platform: str, asked: Asked, settings: Settings, *, identity: Path
     drilling = Drilling.open(platform, settings, asked, tell=progress, escrow=escrow)
     for died in left_behind(settings, drilling.platform.platform):
         progress(f"the drill {died.id} died and is kept now: {died.interrupted}")
-        _keep(died, settings, progress)
+        _keep(died, drilling, progress)
     with under_way(drilling):
         with _stopping(drilling.cancel):
             drill = drilling.run()
-        _keep(drill, settings, progress, lambda: keep_bundle(drilling, drill))
+        _keep(drill, drilling, progress, lambda: keep_bundle(drilling, drill))
     return drill
 
 
-def _keep(drill: Drill, settings: Settings, progress: Told, bundle: Callable[[], str] | None = None) -> None:
+def _keep(drill: Drill, drilling: Drilling, progress: Told, bundle: Callable[[], str] | None = None) -> None:
+    bulletin = drills.bulletin(drill)
+    record(drilling, OfBulletin(drill, bulletin))
     try:
-        where = report_store(settings).save(drill, bulletin_html.render(drills.bulletin(drill)))
+        where = report_store(drilling.settings).save(drill, bulletin_html.render(bulletin))
         progress(f"the report is kept in {where}")
         if bundle is not None:
             progress(f"the evidence is kept in {bundle()}")

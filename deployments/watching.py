@@ -28,13 +28,18 @@ class Watcher:
     def __init__(self, *, quiet: bool) -> None:
         self._progress = Console(stderr=True, quiet=quiet, highlight=False)
         self._console = Console(highlight=False)
-        self.platform: PlatformSpec | None = None
+        self.inspection: Inspection | None = None
+
+    @property
+    def platform(self) -> PlatformSpec | None:
+        """What is checked, once that is known."""
+        return self.inspection.platform if self.inspection is not None else None
 
     def began(self, inspection: Inspection) -> None:
         """Say what is checked."""
-        self.platform = inspection.platform
+        self.inspection = inspection
         self._progress.print(
-            f"Checking {self.platform.title}: {plural(len(inspection.systems), 'system')}", style="bold"
+            f"Checking {inspection.platform.title}: {plural(len(inspection.systems), 'system')}", style="bold"
         )
 
     def told(self, system: SystemReport) -> None:

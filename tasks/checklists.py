@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-
-from pydantic import ValidationError
+from typing import Any
 
 from tasks import evidence, platforms
 from tasks.backing_up import version_of_watchkeeper
 from tasks.controls import about
-from tasks.core.compliance import FLOW, Checklist, Copy, Facts, Statement, itemize, lapsed
-from tasks.core.control import settle
+from tasks.core.compliance import FLOW, Checklist, Copy, Exceptions, Facts, gone, itemize, settled, void
+from tasks.core.control import Control, Result, settle
 from tasks.core.drill import FLOW as DRILLS
 from tasks.core.drill import Drill
-from tasks.core.errors import ConfigError, WatchkeeperError
+from tasks.core.errors import WatchkeeperError
 from tasks.core.manifest import Manifest
+from tasks.core.operating import Operated, Ran, operating
 from tasks.core.report import Report, Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
-from tasks.inspections import report_store, store_beside_reports
+from tasks.core.statements import REMIND, Request, Statement
+from tasks.inspections import report_store
 from tasks.runs import Run
+from tasks.schedules import slots
+from tasks.statements import Statements
 from tasks.vault.opening import open_platform_vault
 from tasks.vault.records import read_verification
 from tasks.vault.vault import Vault
 
 _HEALTH = "health-check"
 _MONTH, _QUARTER = timedelta(days=31), timedelta(days=92)
+_STILL_RUNNING = timedelta(hours=6)
+"""What was to begin less long ago may still be at work."""
 _LISTS = frozenset({"backup_manifest", "fingerprints.jsonl", "index.json"})
 _NEWEST = 10
 """So many of the newest backups of a system in a vault are read."""
@@ -53,6 +59,8 @@ class ChecklistRun(Run):
         health: Report | None = None
         checked: tuple[datetime, ...] = ()
         drilled: tuple[tuple[datetime, bool], ...] = ()
+        ledger, ran = self._ledger()
+        people = Statements(name, self.settings)
         try:
             newest = kept.newest(name, _HEALTH)
             health = newest[0] if newest and newest[0].environment == self.settings.environment else None
@@ -62,16 +70,23 @@ class ChecklistRun(Run):
             self.trouble("report_store", error, Outcome.WARNED)
         return Facts(
             now, protected, copies=copies, unread=unread, health=health, checked=checked, drilled=drilled,
-            ledger=self._ledger(), statements=tuple(self._statements()),
+            ledger=ledger, statements=tuple(self._statements(people)), requests=tuple(self._asked(people)),
+            operated=self._operated(ran, people, now),
         )  # fmt: skip
 
     def report(self, facts: Facts, *, scheduled: datetime | None = None, run_url: str | None = None) -> Checklist:
         """Judge the facts and put the list together."""
-        judged = [settle(control, facts) for control in about("platform")]
+        judged = [settled(settle(control, facts), facts) for control in about("platform")]
+        results = {one.control.id: one.result for one in judged}
+        judged += [settle(control, Exceptions(facts.now, facts.statements, results)) for control in about("waivers")]
+        before, last_month = self._before()
+        items, compared = itemize(judged, facts, before, last_month), last_month or before
         return Checklist(
             **self.head(FLOW, scheduled=scheduled, run_url=run_url),
-            items=itemize(judged, facts, self._before()),
-            notes=(*self.notes, *lapsed(facts, judged)),
+            items=items,
+            notes=(*self.notes, *void(facts, judged), *gone(items, compared)),
+            operated=tuple(facts.operated or ()),
+            compared_with=compared.finished if compared else None,
         )
 
     def _copies(self, protected: dict[str, tuple[str, ...]]) -> tuple[list[Copy], dict[str, str]]:
@@ -107,71 +122,94 @@ class ChecklistRun(Run):
             if report is not None and report.environment == self.settings.environment:
                 yield report.finished, report.verdict in (Verdict.PASSED, Verdict.WARNED)
 
-    def _ledger(self) -> str | None:
+    def _ledger(self) -> tuple[str | None, list[Ran] | None]:
+        """Verify the ledger; return what is wrong with it, and what it tells of the last month's runs."""
+        ran: list[Ran] = []
+
+        def note(document: dict[str, Any]) -> None:
+            mine = (self.platform.platform, self.settings.environment)
+            if (document.get("platform"), document.get("environment")) == mine and (one := evidence.ran(document)):
+                ran.append(one)
+
         try:
-            checked = evidence.verify(self.settings)
+            checked = evidence.verify(self.settings, each=note)
         except WatchkeeperError as error:
             self.trouble("evidence_ledger", error, Outcome.WARNED)
-            return None
+            return None, None
+        self.notes += [f"evidence ledger: {note}" for note in checked.notes]
         if checked.fault is not None:
-            return f"record {checked.fault.sequence} of the ledger: {checked.fault.what}"
-        return "" if checked.records else None
+            return f"record {checked.fault.sequence} of the ledger: {checked.fault.what}", None
+        return ("" if checked.records else None), ran
 
-    def _statements(self) -> list[Statement]:
+    def _operated(self, ran: list[Ran] | None, people: Statements, now: datetime) -> tuple[Operated, ...] | None:
+        """Hold what ran in the last month, since there is evidence, against what was to run."""
+        if not ran:
+            return None
         try:
-            return statements(self.platform.platform, self.settings)
+            since = max(now - _MONTH, min(one.began for one in ran))
+            expected = slots(self.platform.platform, since, now - _STILL_RUNNING)
+            return operating(expected, ran, self.platform, people.downtimes())
+        except WatchkeeperError as error:
+            self.trouble("schedules", error, Outcome.WARNED)
+            return None
+
+    def _statements(self, people: Statements) -> list[Statement]:
+        found = [waiver.statement(self.platform.platform) for waiver in self.platform.waivers]
+        try:
+            found += people.given()
+        except WatchkeeperError as error:
+            self.trouble("statements", error, Outcome.WARNED)
+        self.notes += people.unread
+        return found
+
+    def _asked(self, people: Statements) -> list[Request]:
+        try:
+            return people.requests()
         except WatchkeeperError as error:
             self.trouble("statements", error, Outcome.WARNED)
             return []
 
-    def _before(self) -> Checklist | None:
+    def _before(self) -> tuple[Checklist | None, Checklist | None]:
+        """Return the list before, and the newest one of an earlier month, where the platform is."""
+        before: Checklist | None = None
+        month = self.started.astimezone(self.platform.zone).strftime("%Y-%m")
         try:
             store = report_store(self.settings)
             for one in reversed(store.kept(self.platform.platform, FLOW)):
-                if one.began < self.started.replace(microsecond=0):
-                    found = store.read(one.key, Checklist)
-                    if found is not None and found.environment == self.settings.environment:
-                        return found
+                earlier = one.began.astimezone(self.platform.zone).strftime("%Y-%m") < month
+                if one.began >= self.started.replace(microsecond=0) or (before is not None and not earlier):
+                    continue
+                found = store.read(one.key, Checklist)
+                if found is not None and found.environment == self.settings.environment:
+                    before = before or found
+                    if earlier:
+                        return before, found
         except WatchkeeperError as error:
             self.notes.append(self.access.resolver.scrub(f"earlier checklists cannot be read: {error}"))
-        return None
+        return before, None
+
+
+def unanswered(facts: Facts, since: datetime | None = None) -> list[Control[Any]]:
+    """Return the controls that a person is to attest: no machine can tell, and no statement holds for long.
+
+    Args:
+        facts: What is known.
+        since: When people were asked; what was stated after it is an answer, however soon it lapses.
+    """
+    alone = replace(facts, statements=(), requests=())
+    found = []
+    for control in about("platform"):
+        mine = [one for one in facts.statements if one.kind == "attestation" and one.control == control.id]
+        answered = any(
+            one.holds(facts.now) and (one.until - facts.now > REMIND[0] or (since is not None and one.at >= since))
+            for one in mine
+        )
+        if control.attestable and not answered and settle(control, alone).result in (Result.NOT_CHECKED, Result.STALE):
+            found.append(control)
+    return found
 
 
 def is_encrypted(manifest: Manifest) -> bool:
     """Return whether a backup is encrypted, lists of hashes aside, which the next backup reads without any key."""
     open_parts = {part.name for part in manifest.parts if part.encryption == "none"}
     return bool(manifest.recipients) and open_parts <= _LISTS
-
-
-def statements(platform: str, settings: Settings) -> list[Statement]:
-    """Return what people stated of a platform, oldest first.
-
-    Raises:
-        ConfigError: One cannot be read.
-        WatchkeeperError: The store refuses or does not answer.
-    """
-    store = store_beside_reports(settings, "statements")
-    found = []
-    for key in store.list(f"{platform}/"):
-        try:
-            found.append(Statement.model_validate_json(store.get(key) or b""))
-        except ValidationError:
-            raise ConfigError(f"{store.where(key)} is no statement that can be read", hint="remove it") from None
-    return sorted(found, key=lambda one: (one.at, one.id))
-
-
-def state(statement: Statement, settings: Settings) -> None:
-    """Keep what a person stated.
-
-    Raises:
-        ConfigError: There is no such control, or a machine checks it and it cannot be attested.
-        WatchkeeperError: The store refuses or does not answer.
-    """
-    known = {control.id: control for control in about("platform")}
-    if statement.control not in known:
-        raise ConfigError(f"{statement.control!r} is no control of a platform", hint=f"there are {', '.join(known)}")
-    if statement.kind == "attestation" and known[statement.control].owner != "people":
-        hint = "mend what it finds, or waive it"
-        raise ConfigError(f"a machine checks {statement.control}: it cannot be attested", hint=hint)
-    store = store_beside_reports(settings, "statements")
-    store.put_if_absent(f"{statement.platform}/{statement.id}.json", statement.model_dump_json(indent=2).encode())

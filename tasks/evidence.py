@@ -1,47 +1,67 @@
-"""Evidence: what is published becomes a record of the ledger; the ledger is verified, and packed for an auditor."""
+"""Evidence: what is published, run by hand or stated becomes a record of the ledger, and the ledger is verified."""
 
 from __future__ import annotations
 
 import getpass
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks import faces
+from tasks.clients import timestamps
+from tasks.clients.blobs import Lock
 from tasks.clients.ledger import Ledger
-from tasks.core import evidence
-from tasks.core.errors import ConfigError, Garbled
+from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.evidence import Checked, Head
+from tasks.core.operating import Ran
 from tasks.core.platform import PlatformSpec
 from tasks.core.settings import Settings
+from tasks.core.statements import Downtime, Statement
 from tasks.core.system import Access
 from tasks.inspections import store_beside_reports
-from tasks.reports import evidence_pack, evidence_standard
+
+KINDS = {
+    "health-check": "health", "evening-digest": "health", "capacity-plan": "health",
+    "backup": "backup", "vault-check": "verification", "verify-backups": "verification", "restore": "verification",
+    "dr-drill": "drill",
+    "compliance-checklist": "control", "attestation": "control", "waiver": "control", "downtime": "control",
+    "controls": "control", "logs": "control",
+}  # fmt: skip
+"""What a record is evidence of, by its flow; all else is an operation."""
+
+_USER = "user "
+_MOST_FILE = 20 << 20
 
 
-class Packed(NamedTuple):
-    """A pack that was written.
+class Proof(NamedTuple):
+    """What verifying the time stamps of a ledger told.
 
     Attributes:
-        path: Where.
-        records: How many records it holds.
-        head: Where its part of the chain ends; None where it holds none.
-        sha256: Of the whole file.
+        stamps: How many there are.
+        newest: The newest one that is good, with its record's number; None where there is none.
+        wrong: What is wrong with others.
     """
 
-    path: Path
-    records: int
-    head: Head | None
-    sha256: str
+    stamps: int
+    newest: tuple[int, timestamps.Stamp] | None
+    wrong: tuple[str, ...]
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """Open the ledger that lies beside the reports."""
-    return Ledger(store_beside_reports(settings, "evidence"))
+    """Open the ledger that lies beside the reports; what is written there is locked where the settings say so.
+
+    Raises:
+        ConfigError: It is to be locked, and a folder cannot lock.
+    """
+    locked = None
+    if settings.evidence_lock is not None:
+        lock = Lock(settings.evidence_lock, settings.evidence_lock_mode)
+        locked = store_beside_reports(settings, "evidence", lock)
+    return Ledger(store_beside_reports(settings, "evidence"), locked)
 
 
 def record(made: faces.Faces, platform: PlatformSpec, access: Access, settings: Settings, by: str = "") -> Head:
@@ -63,89 +83,158 @@ def record(made: faces.Faces, platform: PlatformSpec, access: Access, settings: 
 def body(made: faces.Faces, platform: PlatformSpec, access: Access, settings: Settings, by: str = "") -> dict[str, Any]:
     """Return what a record says of something that is published."""
     kept = made.kept
-    facts = json.loads(access.resolver.scrub(kept.model_dump_json()))
-    spec = hashlib.sha256(platform.model_dump_json().encode()).hexdigest()
-    started = getattr(kept, "started", kept.finished)
-    return {
+    began = getattr(kept, "started", kept.finished)
+    return _head(kept.flow, platform, settings, by, kept.finished) | {
         "platform": kept.platform,
-        "environment": settings.environment,
-        "flow": kept.flow,
         "report": kept.id,
         "verdict": str(made.verdict),
         "said": access.resolver.scrub(made.headline),
-        "collected_at": _written(kept.finished),
-        "effective": {"from": _written(started), "until": _written(kept.finished)},
-        "by": by or f"user {getpass.getuser()}",
-        "watchkeeper": version("watchkeeper"),
-        "spec": spec,
-        "facts": facts,
+        "effective": {"from": _written(began), "until": _written(kept.finished)},
+        "facts": json.loads(access.resolver.scrub(kept.model_dump_json())),
     }
 
 
-def verify(settings: Settings, told: Head | None = None) -> Checked:
+def record_statement(
+    flow: str, made: Statement | Downtime, platform: PlatformSpec, access: Access, settings: Settings
+) -> Head:
+    """Add what a person stated to the ledger.
+
+    Raises:
+        WatchkeeperError: The store refuses or does not answer.
+    """
+    about = f"{made.control}: " if isinstance(made, Statement) else ""
+    begin = made.at if isinstance(made, Statement) else made.begin
+    return open_ledger(settings).append(
+        _head(flow, platform, settings, made.by, made.at)
+        | {
+            "report": made.id,
+            "verdict": "stated",
+            "said": access.resolver.scrub(f"{about}{made.text}"),
+            "effective": {"from": _written(begin), "until": _written(made.until)},
+            "facts": json.loads(access.resolver.scrub(made.model_dump_json())),
+        }
+    )
+
+
+def record_facts(
+    flow: str,
+    verdict: str,
+    said: str,
+    facts: dict[str, Any],
+    platform: PlatformSpec,
+    access: Access,
+    settings: Settings,
+) -> Head:
+    """Add what a command judged that is no report: manifests, what scanners wrote, logs.
+
+    Raises:
+        WatchkeeperError: The store refuses or does not answer.
+    """
+    now = access.now()
+    return open_ledger(settings).append(
+        _head(flow, platform, settings, "", now)
+        | {
+            "verdict": verdict,
+            "said": access.resolver.scrub(said),
+            "effective": {"from": _written(now), "until": _written(now)},
+            "facts": json.loads(access.resolver.scrub(json.dumps(facts, default=str))),
+        }
+    )
+
+
+def _head(flow: str, platform: PlatformSpec, settings: Settings, by: str, at: datetime) -> dict[str, Any]:
+    return {
+        "kind": KINDS.get(flow, "operation"),
+        "platform": platform.platform,
+        "environment": settings.environment,
+        "flow": flow,
+        "collected_at": _written(at),
+        "by": by or f"{_USER}{getpass.getuser()}",
+        "watchkeeper": version("watchkeeper"),
+        "spec": hashlib.sha256(platform.model_dump_json().encode()).hexdigest(),
+    }
+
+
+def ran(document: dict[str, Any]) -> Ran | None:
+    """Return what a record tells of a run; None where it is of none."""
+    try:
+        facts = document["facts"]
+        slot = facts.get("scheduled")
+        began = datetime.fromisoformat(document["effective"]["from"])
+        by_hand = str(document["by"]).startswith(_USER)
+        return Ran(str(document["flow"]), began, datetime.fromisoformat(slot) if slot else None, by_hand=by_hand)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def verify(
+    settings: Settings,
+    told: Head | Sequence[Head] | None = None,
+    each: Callable[[dict[str, Any]], None] | None = None,
+) -> Checked:
     """Check the ledger.
 
+    Args:
+        settings: Where it is.
+        told: Where it ended as was told outside, once or several times.
+        each: Called with each good record.
+
     Raises:
         WatchkeeperError: The store refuses or does not answer.
     """
-    return open_ledger(settings).verify(told)
+    return open_ledger(settings).verify(told, each)
 
 
-def pack(settings: Settings, month: str, into: Path) -> Packed:
-    """Write the pack of a month: records, page, tables, and what verifies them offline.
-
-    The records from the first of the month to the last are in it; one between them whose clock was wrong is too.
+def stamp(head: Head, settings: Settings) -> None:
+    """Have the head stamped where there is an authority, and keep its answer.
 
     Raises:
-        ConfigError: The month is none, or the file is there.
-        Garbled: The ledger is broken: what is not sound is not handed out as evidence.
+        WatchkeeperError: The authority or the store refuses or does not answer; a later stamp covers this record too.
+    """
+    if settings.timestamps:
+        ledger = open_ledger(settings)
+        ledger.keep_stamp(head, timestamps.ask(settings.timestamps, ledger.hashed(head.sequence)))
+
+
+def prove(settings: Settings, sealed: dict[int, str]) -> Proof:
+    """Check the time stamps of a ledger.
+
+    Args:
+        settings: Where it is, and which certificates are trusted.
+        sealed: The hash of each record that was found good, by its number.
+
+    Raises:
         WatchkeeperError: The store refuses or does not answer.
     """
-    try:
-        begin = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError:
-        raise ConfigError(f"{month!r} is no month", hint="write YYYY-MM, such as 2026-11") from None
     ledger = open_ledger(settings)
-    if (fault := ledger.verify().fault) is not None:
-        hint = "see `watchkeeper evidence verify`; keep the ledger as it is, for who looks into it"
-        raise Garbled(f"record {fault.sequence} of the ledger is bad: {fault.what}", hint=hint)
-    chosen = _of_month(ledger, f"{begin:%Y-%m}")
-    records = [json.loads(data) for _, data in chosen]
+    wrong, newest = [], None
+    stamps = ledger.stamps()
+    for number, key in stamps.items():
+        try:
+            if number not in sealed:
+                raise ConfigError("it is of a record that is not there")
+            newest = number, timestamps.read(ledger.get(key) or b"", sealed[number], settings.timestamps_trusted)
+        except WatchkeeperError as error:
+            wrong.append(f"time stamp of record {number}: {error.message}")
+    return Proof(len(stamps), newest, tuple(wrong))
+
+
+def attach(path: Path, settings: Settings) -> str:
+    """Keep a file that an attestation can name as its evidence, and return that name: `sha256:...`.
+
+    Raises:
+        ConfigError: It cannot be read, or is too large.
+        WatchkeeperError: The store refuses or does not answer.
+    """
     try:
-        with into.open("xb") as file:
-            evidence.pack(_files(chosen, records, f"Evidence of {begin:%B %Y}"), file)
+        if path.stat().st_size > _MOST_FILE:
+            raise ConfigError(f"{path} has more than 20 MiB", hint="keep it elsewhere, and give its address")
+        data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{into} cannot be written: {error.strerror}", hint="choose another --output") from None
-    head = Head(records[-1]["sequence"], records[-1]["sha256"]) if records else None
-    return Packed(into, len(records), head, hashlib.sha256(into.read_bytes()).hexdigest())
-
-
-def _of_month(ledger: Ledger, month: str) -> list[tuple[int, bytes]]:
-    """Return all from the first record of a month to its last."""
-    found: list[tuple[int, bytes]] = []
-    within = 0
-    for number, data in ledger.records():
-        inside = str(json.loads(data).get("collected_at", "")).startswith(month)
-        if inside or found:
-            found.append((number, data))
-        if inside:
-            within = len(found)
-    return found[:within]
-
-
-def _files(chosen: list[tuple[int, bytes]], records: list[dict[str, Any]], title: str) -> Iterator[tuple[str, bytes]]:
-    names = {number: f"{evidence.RECORDS}{number:010}.json" for number, _ in chosen}
-    yield "README.txt", evidence_pack.README.encode()
-    yield "index.html", evidence_pack.page(records, title, names).encode()
-    yield "evidence.csv", evidence_pack.table(records).encode()
-    yield "items.csv", evidence_pack.items(records).encode()
-    if records:
-        made = evidence_standard.oscal(records, title, names, version("watchkeeper"))
-        yield "oscal-assessment-results.json", f"{json.dumps(made, indent=2, sort_keys=True)}\n".encode()
-        yield "ocsf.jsonl", evidence_standard.ocsf(records).encode()
-    yield "verify.py", Path(evidence.__file__).read_bytes()
-    for number, data in chosen:
-        yield names[number], data
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="name a file") from None
+    sha256 = hashlib.sha256(data).hexdigest()
+    open_ledger(settings).keep_file(sha256, data)
+    return f"sha256:{sha256}"
 
 
 def _written(at: datetime) -> str:

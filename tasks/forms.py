@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tasks.controls import about
+from tasks.core.ends import PATTERN
+from tasks.core.statements import EVIDENCE
 from tasks.platforms import platform_names, system_names
 
 PlatformName = Annotated[str, Field(json_schema_extra={"enum": list(platform_names())})]
@@ -21,3 +24,25 @@ ScenarioName = Literal[
     "complete-platform", "lost-database", "dropped-table", "corrupted-backup", "lost-key", "lost-region"
 ]
 """A disaster that can be rehearsed."""
+
+ControlName = Annotated[str, Field(json_schema_extra={"enum": [one.id for one in about("platform")]})]
+"""A control of a platform's checklist."""
+
+AttestableName = Annotated[
+    str, Field(json_schema_extra={"enum": [one.id for one in about("platform") if one.attestable]})
+]
+"""A control that a person may attest where no machine can tell."""
+
+Said = Annotated[str, Field(min_length=1)]
+"""Something that must be said."""
+
+Evidence = Annotated[str, Field(json_schema_extra={"pattern": EVIDENCE})]
+"""An address, or a file of the ledger; what is neither is refused with the cure."""
+
+End = Annotated[str, Field(json_schema_extra={"pattern": PATTERN})]
+"""A time with its time zone; what is none is refused with the cure."""
+
+Moment = Annotated[
+    str, Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$"})
+]
+"""A time with its offset: 2026-11-20T06:00+05:00."""

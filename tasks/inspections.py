@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tasks import platforms
 from tasks.backup_looks import with_backups
-from tasks.clients.blobs import BlobStore, open_store
+from tasks.clients.blobs import BlobStore, Lock, open_store
 from tasks.clients.network import own_trouble
 from tasks.clients.report_store import Earlier, ReportStore
 from tasks.clients.silence_store import SilenceStore
@@ -137,10 +137,10 @@ def silence_store(settings: Settings) -> SilenceStore:
     return SilenceStore(store_beside_reports(settings, "silences"))
 
 
-def store_beside_reports(settings: Settings, name: str) -> BlobStore:
+def store_beside_reports(settings: Settings, name: str, lock: Lock | None = None) -> BlobStore:
     """Open a store of another thing: beside the reports where the settings name a place, else in the state folder."""
     where = f"{settings.reports.rstrip('/')}/{name}" if settings.reports else settings.state / name
-    return open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle)
+    return open_store(where, endpoint=settings.reports_endpoint, ca_bundle=settings.ca_bundle, lock=lock)
 
 
 def report_store(settings: Settings) -> ReportStore:

@@ -194,9 +194,18 @@ async def append_evidence(inspection: Run, made: faces.Faces) -> str:
         WatchkeeperError: The store refuses, or does not answer.
     """
     head = await asyncio.to_thread(
-        evidence.record, made, inspection.platform, inspection.access, inspection.settings, flow_run.ui_url or ""
+        evidence.record,
+        made,
+        inspection.platform,
+        inspection.access,
+        inspection.settings,
+        flow_run.ui_url or f"run {flow_run.id}",
     )
     get_run_logger().info("it is record %s of the evidence, with the hash %s", *head)
+    try:
+        await asyncio.to_thread(evidence.stamp, head, inspection.settings)
+    except WatchkeeperError as error:
+        get_run_logger().warning("it has no time stamp, the next one covers it: %s", error)
     return f"{head.sequence}:{head.sha256[:16]}"
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from tasks.clients.blobs import BlobStore
 from tasks.clients.ledger_segments import Segments, key_of
 from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperError
-from tasks.core.evidence import Checked, Head, check, seal
+from tasks.core.evidence import STAMPS, Checked, Head, check, hashed, seal
 
+_LOOK = "see `watchkeeper evidence verify`"
 _HINT = "head.json"
 _ONCE = "only-once"
-_STAMPS = "stamps/"
 _FILES = "files/"
 _OF_ONE_FOLDER = 1000
 _MOST_TRIES = 200
@@ -116,13 +116,25 @@ class Ledger:
         """
         return check(self.records(), told or self.hinted(), each=each)
 
+    def hashed(self, sequence: int) -> bytes:
+        """Return the bytes whose SHA-256 is the hash of a record.
+
+        Raises:
+            Garbled: It is no record.
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        try:
+            return hashed(json.loads(self._store.get(self._key(sequence)) or b""))
+        except (ValueError, TypeError, AttributeError):
+            raise Garbled(f"record {sequence} of the ledger cannot be read", hint=_LOOK) from None
+
     def keep_stamp(self, head: Head, data: bytes) -> None:
         """Keep what a time-stamping authority answered for a head.
 
         Raises:
             WatchkeeperError: The store refuses or does not answer.
         """
-        self._locked.put_if_absent(f"{_STAMPS}{head.sequence:010}.tsr", data)
+        self._locked.put_if_absent(f"{STAMPS}{head.sequence:010}.tsr", data)
 
     def stamps(self) -> dict[int, str]:
         """Return which records have a time stamp, with its key, in the order of the numbers.
@@ -130,7 +142,7 @@ class Ledger:
         Raises:
             WatchkeeperError: The store refuses or does not answer.
         """
-        names = ((key, key.removeprefix(_STAMPS).removesuffix(".tsr")) for key in self._store.list(_STAMPS))
+        names = ((key, key.removeprefix(STAMPS).removesuffix(".tsr")) for key in self._store.list(STAMPS))
         return {int(number): key for key, number in names if number.isdecimal()}
 
     def get(self, key: str) -> bytes | None:
@@ -184,9 +196,7 @@ class Ledger:
         try:
             return Head(sequence, str(json.loads(data or b"")["sha256"]))
         except (ValueError, KeyError, TypeError):
-            raise Garbled(
-                f"record {sequence} of the ledger cannot be read", hint="see `watchkeeper evidence verify`"
-            ) from None
+            raise Garbled(f"record {sequence} of the ledger cannot be read", hint=_LOOK) from None
 
     def _newest(self) -> int | None:
         for folder in reversed(self._segments.folders()):

@@ -1,21 +1,26 @@
-"""What the controls of a platform judge, what people state, and the checklist that comes of it. Pure."""
+"""What the controls of a platform judge, and the checklist that comes of it. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, Field, computed_field, model_validator
+from pydantic import AwareDatetime, Field, computed_field
 
 from tasks.core.control import Judged, Result
+from tasks.core.ends import written_end
 from tasks.core.model import Model
+from tasks.core.operating import Operated
 from tasks.core.report import Report, Verdict
 from tasks.core.run_report import RunReport
+from tasks.core.statements import Request, Statement, attested, voided, waiver_of
 
 FLOW = "compliance-checklist"
+_TOLD = (Result.ATTESTED, Result.WAIVED, Result.FAIL, Result.ERROR, Result.STALE, Result.NOT_CHECKED)
+_WORDS = {Result.FAIL: "failed", Result.ERROR: "in error"}
 _GREEN = (Result.PASS, Result.ATTESTED, Result.WAIVED, Result.NOT_APPLICABLE)
 
 
@@ -54,7 +59,9 @@ class Facts:
         checked: When each health check of the last 31 days ended.
         drilled: When each drill ended, and whether it passed.
         ledger: What is wrong with the ledger of evidence; empty where nothing is, None where there is none to tell of.
-        statements: What people stated.
+        statements: What people stated, in the spec or by form.
+        requests: When people were asked to attest.
+        operated: What was to run in the last month, and what did; None where that cannot be told.
     """
 
     now: datetime
@@ -67,29 +74,23 @@ class Facts:
     drilled: Sequence[tuple[datetime, bool]] = ()
     ledger: str | None = ""
     statements: Sequence[Statement] = ()
+    requests: Sequence[Request] = ()
+    operated: Sequence[Operated] | None = None
 
 
-class Statement(Model):
-    """What a person says of a control: that it holds (an attestation), or that a breach is accepted (a waiver)."""
+@dataclass(frozen=True)
+class Exceptions:
+    """What is judged of waivers, once all else was.
 
-    id: str
-    kind: Literal["attestation", "waiver"]
-    platform: str
-    control: str
-    by: str = Field(min_length=1, description="Who says so; nobody checks the name.")
-    approver: str = Field("", description="Who accepted a waiver; not the one who asked for it.")
-    text: str = Field(min_length=1, description="What is stated, or why the breach is accepted.")
-    evidence: str = Field("", description="Where an auditor finds what shows it: an address, a ticket.")
-    at: AwareDatetime
-    until: AwareDatetime = Field(description="Until when it holds; exclusive.")
+    Attributes:
+        now: When it is.
+        statements: What people stated.
+        results: What became of each control, before any waiver.
+    """
 
-    @model_validator(mode="after")
-    def _sensible(self) -> Statement:
-        if self.until <= self.at:
-            raise ValueError("it ends before it begins")
-        if self.kind == "waiver" and (not self.approver.strip() or self.approver.strip() == self.by.strip()):
-            raise ValueError("a waiver needs an approver who is somebody else")
-        return self
+    now: datetime
+    statements: Sequence[Statement] = ()
+    results: Mapping[str, Result] = field(default_factory=dict)
 
 
 class Item(Model):
@@ -116,6 +117,8 @@ class Checklist(RunReport):
     flow: Literal["compliance-checklist"] = "compliance-checklist"
     items: tuple[Item, ...] = ()
     notes: tuple[str, ...] = Field((), description="What a person should know of the list itself.")
+    operated: tuple[Operated, ...] = Field((), description="What was to run in the last month, and what did.")
+    compared_with: AwareDatetime | None = Field(None, description="When the list was made with which it is compared.")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -138,51 +141,62 @@ class Checklist(RunReport):
         """Say honestly how much was proven: `4 of 9 proven, 1 attested, 2 not checked`."""
         counts = self.counts
         asked = len(self.items) - counts.get(Result.NOT_APPLICABLE, 0)
-        words = {Result.FAIL: "failed", Result.ERROR: "in error"}
-        told = [f"{counts[result]} {words.get(result, result)}" for result in Result if self._told(result)]
+        told = [f"{counts[result]} {_WORDS.get(result, result)}" for result in _TOLD if counts.get(result, 0)]
         return ", ".join([f"{counts.get(Result.PASS, 0)} of {asked} proven", *told])
 
-    def _told(self, result: Result) -> bool:
-        return result not in (Result.PASS, Result.NOT_APPLICABLE) and self.counts.get(result, 0) > 0
+
+def settled(judged: Judged, facts: Facts) -> Judged:
+    """Return what becomes of a control once people were heard, where a machine could tell nothing."""
+    if judged.result not in (Result.NOT_CHECKED, Result.STALE) or not judged.control.attestable:
+        return judged
+    said = attested(judged.control.id, facts.statements, facts.requests, facts.now)
+    if said.attested:
+        return replace(judged, result=Result.ATTESTED, reason=f"{said.attested}; no machine: {judged.reason}")
+    if said.breaches:
+        return replace(judged, result=Result.FAIL, breaches=tuple(said.breaches))
+    return judged
 
 
-def itemize(judged: Sequence[Judged], facts: Facts, before: Checklist | None) -> tuple[Item, ...]:
-    """Make the items of a list, worst first, with what people stated and what was before."""
+def itemize(
+    judged: Sequence[Judged], facts: Facts, before: Checklist | None, last_month: Checklist | None = None
+) -> tuple[Item, ...]:
+    """Make the items of a list, worst first, with what people stated and what was before.
+
+    Args:
+        judged: What became of each control, once people were heard.
+        facts: By what.
+        before: The list before: since when a control has its result.
+        last_month: The list to compare with, where that is another one.
+    """
     known = {item.control: item for item in before.items} if before else {}
-    used: set[str] = set()
+    compared = last_month or before
+    then = {item.control: item for item in compared.items} if compared else {}
     items = []
     for one in judged:
         result, reason = one.result, one.reason
-        if result is Result.FAIL and (waiver := _waiver(one.control.id, facts)) is not None:
-            used.add(waiver.id)
+        if result is Result.FAIL and (waiver := waiver_of(one.control.id, facts.statements, facts.now)) is not None:
             result = Result.WAIVED
-            reason = (
-                f"{waiver.text} ({waiver.by}, approved by {waiver.approver}, until {waiver.until:%Y-%m-%d %H:%M %Z})"
-            )
-        items.append(_item(one, result, reason, known.get(one.control.id), facts.now))
+            who = f"{waiver.by}, approved by {waiver.approver}, until {written_end(waiver.until)}"
+            reason = f"{waiver.text} ({who})" + (f", see {waiver.evidence}" if waiver.evidence else "")
+        item = _item(one, result, reason, known.get(one.control.id), facts.now)
+        items.append(item.model_copy(update={"change": _change(then.get(one.control.id), result)}))
     return tuple(sorted(items, key=lambda item: (item.result.rank, item.control)))
 
 
-def lapsed(facts: Facts, judged: Sequence[Judged]) -> tuple[str, ...]:
-    """Say which waivers ended or match nothing: an exception that is forgotten is a finding of its own."""
+def gone(items: Sequence[Item], last_month: Checklist | None) -> tuple[str, ...]:
+    """Say which controls were in last month's list and are no more: none goes unsaid."""
+    left = {item.control for item in last_month.items} - {item.control for item in items} if last_month else set()
+    return tuple(
+        f"{name} was in the list of {last_month.finished:%Y-%m-%d} and is no control any more"
+        for name in sorted(left)
+        if last_month
+    )
+
+
+def void(facts: Facts, judged: Sequence[Judged]) -> tuple[str, ...]:
+    """Say which attestations a machine's check of the same fact made void."""
     failing = {one.control.id for one in judged if one.result is Result.FAIL}
-    known = {one.control.id for one in judged}
-    told = []
-    for one in facts.statements:
-        if one.kind != "waiver":
-            continue
-        if one.control not in known:
-            told.append(f"the waiver {one.id} is of {one.control}, which is no control")
-        elif one.until <= facts.now and one.control in failing:
-            told.append(f"the waiver {one.id} of {one.control} ended on {one.until:%Y-%m-%d %H:%M %Z}")
-        elif one.until > facts.now and one.control not in failing:
-            told.append(f"the waiver {one.id} of {one.control} has nothing to waive: take it back")
-    return tuple(told)
-
-
-def _waiver(control: str, facts: Facts) -> Statement | None:
-    found = (one for one in facts.statements if one.kind == "waiver" and one.control == control)
-    return next((one for one in found if one.at <= facts.now < one.until), None)
+    return tuple(said for _, said in voided(facts.statements, failing, facts.now))
 
 
 def _item(one: Judged, result: Result, reason: str, before: Item | None, now: datetime) -> Item:
@@ -200,7 +214,6 @@ def _item(one: Judged, result: Result, reason: str, before: Item | None, now: da
         proves=control.proves,
         requirements={name: tuple(clauses) for name, clauses in control.requirements.items() if clauses},
         since=before.since if before is not None and before.result is result else now,
-        change=_change(before, result),
     )
 
 

@@ -98,6 +98,7 @@ class Control(Generic[F]):
         owner: Who answers for it.
         severity: Of a breach.
         frequency: How often it is to be shown.
+        attestable: Whether a person may attest it where no machine can tell.
         remedy: What to do about a breach.
         requirements: What it helps to meet: clauses by framework (`SOC 2`, `ISO 27001:2022`, `GDPR`, `CIS Kubernetes`).
         judge: Pure: from facts to a judgement.
@@ -117,6 +118,7 @@ class Control(Generic[F]):
     good: Callable[[], F]
     owner: str = "platform"
     frequency: str = "monthly"
+    attestable: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return what it is, for JSON."""
@@ -128,6 +130,7 @@ class Control(Generic[F]):
             "owner": self.owner,
             "severity": self.severity,
             "frequency": self.frequency,
+            "attestable": self.attestable,
             "remedy": self.remedy,
             "requirements": {name: list(clauses) for name, clauses in self.requirements.items()},
         }

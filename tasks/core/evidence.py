@@ -37,6 +37,7 @@ _MOST_NOTES = 5
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 MANIFEST = "MANIFEST.json"
 RECORDS = "records/"
+STAMPS = "stamps/"
 
 
 class Head(NamedTuple):
@@ -86,8 +87,13 @@ def canonical(document: Any) -> bytes:
 
 def digest(document: dict[str, Any]) -> str:
     """Return the hash of a record: of what stands outside; of format 1, of all but its own field `sha256`."""
+    return _sha256(hashed(document))
+
+
+def hashed(document: dict[str, Any]) -> bytes:
+    """Return the bytes whose SHA-256 is the hash of a record."""
     outside = set(OUTSIDE) if _SEALED in document else set(document) - {"sha256"}
-    return _sha256(_joined(_pieces(document), outside))
+    return _joined(_pieces(document), outside)
 
 
 def content_digest(document: dict[str, Any]) -> str:
@@ -326,6 +332,10 @@ def check_pack(data: bytes, told: Head | None = None) -> tuple[list[str], Checke
     checked = check(numbered, told, numbered[0][0] if numbered else 1, withheld=True)
     if checked.fault is not None:
         wrong.append(f"record {checked.fault.sequence}: {checked.fault.what}")
+    sealed = {number: bytes.fromhex(json.loads(held)["sha256"]) for number, held in numbered[: checked.records]}
+    for name, held in files:
+        if name.startswith(STAMPS) and sealed.get(_number(name), b"\n") not in held:
+            wrong.append(f"{name} is not the time stamp of a record")
     return wrong, checked
 
 

@@ -13,6 +13,7 @@ from tasks.core.drill_plan import DrillPlan
 from tasks.core.model import Model
 from tasks.core.references import Address
 from tasks.core.results import Outcome
+from tasks.core.statements import Waiver
 from tasks.core.steadiness import Confirm
 from tasks.core.system import ProtectedSpec, SystemSpec
 from tasks.core.units import Duration, format_duration
@@ -114,6 +115,9 @@ class PlatformSpec(Model):
     confirm: Confirm = Field(Confirm(), description="How often a problem must be seen before it counts.")
     maintenance: dict[Name, Window] = Field(
         default_factory=dict, description="When work is announced, by name: nobody is notified of what it breaks."
+    )
+    waivers: tuple[Waiver, ...] = Field(
+        (), description="Controls of the compliance checklist whose breach is accepted for a time."
     )
     digest: Evening = Field(Evening(), description="What the evening's digest holds besides the day's problems.")
     vaults: dict[Name, VaultSpec] = Field(default_factory=dict, description="Where backups are kept, by name.")

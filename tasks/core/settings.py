@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.core.units import Duration
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +24,18 @@ class Settings(BaseSettings):
         None, description="Where reports are kept: a folder, or `s3://bucket/prefix`. In `state` by default."
     )
     reports_endpoint: str | None = Field(None, description="Endpoint of the reports' S3, where it is not AWS.")
+    evidence_lock: Duration | None = Field(
+        None, description="How long no record of evidence may be removed from its S3 bucket (object lock): `400d`."
+    )
+    evidence_lock_mode: Literal["governance", "compliance"] = Field(
+        "governance", description="Whether a right of its own may break that lock, or nobody."
+    )
+    timestamps: str | None = Field(
+        None, description="Address of the RFC 3161 authority that stamps the head of the evidence, where there is one."
+    )
+    timestamps_trusted: Path | None = Field(
+        None, description="PEM file of the certificates by which its time stamps are checked."
+    )
     lab: Path | None = Field(None, description="The embedded lab's state folder; set only when the lab is meant.")
     ca_bundle: Path | None = Field(None, description="PEM file of certificate authorities to trust.")
     slack_token: str | None = Field(None, description="Reference to Slack's bot token: `env:NAME`, `file:...`.")

@@ -20,7 +20,7 @@ from tasks.clients.ledger import Ledger
 from tasks.core import evidence
 from tasks.core.errors import ConfigError, PermanentError, TransientError
 from tasks.core.evidence import GENESIS, Head, canonical, check, digest, parse_head, seal
-from tasks.reports import evidence_pack, evidence_standard, slack
+from tasks.reports import evidence_standard, evidence_tables, slack
 
 
 def chain(length, begin=None, word="fact"):
@@ -497,4 +497,4 @@ def test_the_head_is_told_in_the_last_small_text_of_a_message():
 
 
 def test_records_that_are_no_reports_make_no_items():
-    assert evidence_pack.items([{"sequence": 1, "facts": None}, {"sequence": 2}]).count("\n") == 1
+    assert evidence_tables.items([{"sequence": 1, "facts": None}, {"sequence": 2}]).count("\n") == 1

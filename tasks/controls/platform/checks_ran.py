@@ -1,4 +1,4 @@
-"""Somebody looked, every day."""
+"""Everything ran when it was to run."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ from datetime import timedelta
 from tasks.controls.platform.common import AT, control
 from tasks.core.compliance import Facts
 from tasks.core.control import Breach, Judgement, Severity
+from tasks.core.operating import Gap, Operated
 
-_DAYS = 30
+_MOST = 3
 
 
 def judge(facts: Facts) -> Judgement:
-    """Judge each of the last 30 days since the first check: operating effectiveness, not design."""
-    today = facts.now.date()
-    seen = {at.date() for at in facts.checked}
-    if not seen:
-        return Judgement(gaps=["no health check is kept"])
-    first = max(min(seen), today - timedelta(days=_DAYS))
-    days = [first + timedelta(days=number) for number in range((today - first).days)]
-    missed = [day for day in days if day not in seen]
-    breaches = [Breach(f"no health check ran on {day}") for day in missed]
-    return Judgement(looked=len(days) + 1, breaches=breaches)
+    """Judge each slot of the last month: operating effectiveness, not design. What is explained is no breach."""
+    if facts.operated is None:
+        return Judgement(gaps=["there is no evidence of what ran, or no schedule to hold it against"])
+    if not any(one.expected for one in facts.operated):
+        return Judgement(gaps=["nothing was to run since there is evidence"])
+    breaches = []
+    for one in facts.operated:
+        missed = one.unexplained
+        if missed:
+            when = ", ".join(f"{gap.at:%Y-%m-%d %H:%M}" for gap in missed[:_MOST])
+            more = f" and {len(missed) - _MOST} times more" if len(missed) > _MOST else ""
+            breaches.append(Breach(f"{one.flow} did not run on {when}{more} UTC", {"flow": one.flow}))
+    return Judgement(looked=sum(one.expected for one in facts.operated), breaches=breaches)
+
+
+def _case(why: str) -> Facts:
+    gap = Gap(at=AT - timedelta(days=3), why=why)
+    return Facts(AT, operated=(Operated(flow="health-check", expected=30, ran=29, gaps=(gap,)),))
 
 
 CONTROL = control(
     "checks-ran",
-    "The health check ran on every day of the month",
-    proves="A report is kept of every one of the last 30 days (UTC) since the first one; not what it said.",
+    "Everything ran when it was to run",
+    proves="For each time at which a check, a backup or a drill was to run in the last 31 days there is a record of it "
+    "in the ledger, or the gap is explained; not what the runs said.",
     severity=Severity.MEDIUM,
-    remedy="See why the schedule did not run: `watchkeeper status`.",
+    remedy="See why the schedule did not run: `watchkeeper status`; explain it with `watchkeeper controls downtime`.",
     judge=judge,
-    bad=lambda: Facts(AT, checked=(AT - timedelta(days=3), AT)),
-    good=lambda: Facts(AT, checked=(AT - timedelta(days=1), AT)),
+    bad=lambda: _case(""),
+    good=lambda: _case("maintenance"),
     soc2=("CC4.1", "CC7.1"),
     iso=("A.8.16",),
 )

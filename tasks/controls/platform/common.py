@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from tasks.core.compliance import Copy, Facts, Statement
+from tasks.core.compliance import Copy, Facts
 from tasks.core.control import Breach, Control, Judgement, Severity
 from tasks.core.report import Report, SystemReport
 from tasks.core.results import Finding, Outcome
+from tasks.core.statements import Statement, attested
 
 FRESH = timedelta(days=2)
 """A health check that is older says nothing of today."""
@@ -72,6 +73,7 @@ def control(
     iso: tuple[str, ...] = (),
     gdpr: tuple[str, ...] = (),
     owner: str = "platform",
+    attestable: bool = False,
 ) -> Control[Facts]:
     """Return a control over a platform."""
     return Control(
@@ -86,6 +88,7 @@ def control(
         bad=bad,
         good=good,
         owner=owner,
+        attestable=attestable,
     )
 
 
@@ -102,23 +105,14 @@ def stated(
     """Return a control of which no machine can tell yet: only a person's statement, as long as it holds, settles it."""
 
     def judge(facts: Facts) -> Judgement:
-        mine = [one for one in facts.statements if one.control == name and one.kind == "attestation"]
-        holding = [one for one in mine if one.at <= facts.now < one.until]
-        if holding:
-            newest = max(holding, key=lambda one: one.at)
-            where = f", see {newest.evidence}" if newest.evidence else ", without evidence"
-            said = f"{newest.by}: {newest.text} (until {newest.until:%Y-%m-%d}{where})"
-            return Judgement(looked=1, attested=said)
-        if mine:
-            last = max(mine, key=lambda one: one.until)
-            return Judgement(
-                looked=1, breaches=[Breach(f"not attested: the last statement lapsed on {last.until:%Y-%m-%d}")]
-            )
-        return Judgement(gaps=["no machine checks it, and nobody has attested it"])
+        return attested(name, facts.statements, facts.requests, facts.now)
 
     def case(until: datetime) -> Facts:
         begin = AT - timedelta(days=90)
-        one = Statement(id="a", kind="attestation", platform="p", control=name, by="x", text="t", at=begin, until=until)
+        one = Statement(
+            id="a", kind="attestation", platform="p", control=name, by="x", text="t", evidence="https://wiki.example/1",
+            at=begin, until=until,
+        )  # fmt: skip
         return Facts(AT, statements=(one,))
 
     return control(
@@ -134,4 +128,5 @@ def stated(
         iso=iso,
         gdpr=gdpr,
         owner="people",
+        attestable=True,
     )

@@ -1,9 +1,8 @@
-"""What an auditor reads of the evidence: a page and tables, made from the records alone."""
+"""The tables of a pack of evidence, made from the records alone."""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,21 +27,33 @@ _ITEMS = (
 )
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
-README = """This is a pack of evidence: what Watchkeeper saw, judged and told in one month.
+_CONTROLS = (
+    "record", "collected_at", "platform", "control", "title", "result", "severity", "owner", "looked_at", "findings",
+    "reason", "proves", "since", "change", "requirements", "by",
+)  # fmt: skip
 
-index.html    every record in a table, with what it says
-evidence.csv  the same, for a spreadsheet
-items.csv     every single thing that was looked at
+README = """This is a pack of evidence: what Watchkeeper saw, judged and told in one month, and what people stated.
+
+index.html    begin here: for each item of the checklist what was proven, when, by what and by whom; then every record
+controls.csv  the items of every checklist, for a spreadsheet
+evidence.csv  every record
+items.csv     every single thing that a health check looked at
 oscal-assessment-results.json
               observations and findings in the schema of OSCAL, for programs; left out of an empty pack
 ocsf.jsonl    the items of checklists as compliance findings of OCSF, one a line
 records/      the records themselves; each holds the hash of the one before
+stamps/       RFC 3161 time stamps of records, where an authority is set
+files/        what people gave as evidence, each under its SHA-256
 verify.py     checks all of it, offline, with nothing but Python: python3 verify.py THIS.zip --head NUMBER:HASH
 MANIFEST.json the hash of every file
 
 The head was told outside when each report was told (in Slack: "evidence NUMBER:HASH"). Only with it can be told that
 nothing was cut off at the end. Records of before this month are in the packs of the months before: the first record's
-`previous` is the hash of the last one there.
+`previous` is the hash of the last one there. Where the pack is of one platform, the content of the others' records is
+left out; their place in the chain is there, so that none can be missing.
+
+A time stamp is checked with OpenSSL and the certificates of its authority: it is of the record's own `sha256`.
+    openssl ts -verify -digest SHA256_OF_THE_RECORD -in stamps/NUMBER.tsr -CAfile AUTHORITY.pem
 """
 
 
@@ -62,6 +73,23 @@ def table(records: Sequence[dict[str, Any]]) -> str:
 def items(records: Sequence[dict[str, Any]]) -> str:
     """Return every single thing that was looked at as CSV."""
     return _csv(_ITEMS, (item for record in records for item in _items(record)))
+
+
+def controls(records: Sequence[dict[str, Any]]) -> str:
+    """Return the items of all checklists as CSV."""
+    return _csv(_CONTROLS, (line for record in records for line in _controls(record)))
+
+
+def _controls(record: dict[str, Any]) -> Iterator[dict[str, str]]:
+    facts = record.get("facts")
+    if record.get("flow") != "compliance-checklist" or not isinstance(facts, dict):
+        return
+    for item in facts.get("items", ()):
+        told = {name: item.get(name, record.get(name)) for name in _CONTROLS}
+        named = (f"{name} {clause}" for name, held in item.get("requirements", {}).items() for clause in held)
+        told |= {"record": record["sequence"], "findings": "; ".join(item.get("findings", ()))}
+        told |= {"requirements": "; ".join(named)}
+        yield {name: "" if held is None else str(held) for name, held in told.items()}
 
 
 def _items(record: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -88,46 +116,3 @@ def _csv(columns: Sequence[str], rows: Iterator[dict[str, str]]) -> str:
     for one in rows:
         writer.writerow({name: f"'{text}" if text.startswith(_DANGEROUS) else text for name, text in one.items()})
     return out.getvalue()
-
-
-def page(records: Sequence[dict[str, Any]], title: str, files: dict[int, str]) -> str:
-    """Return the page of a pack.
-
-    Args:
-        records: In the order of their numbers.
-        title: What it is of.
-        files: The file of each record in the pack, by its number.
-    """
-    rows = "\n".join(_line(record, files[record["sequence"]]) for record in records)
-    verdicts: dict[str, int] = {}
-    for record in records:
-        verdicts[str(record.get("verdict"))] = verdicts.get(str(record.get("verdict")), 0) + 1
-    counted = ", ".join(f"{number} {html.escape(verdict)}" for verdict, number in sorted(verdicts.items()))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>
-<meta name="viewport" content="width=device-width">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #1c1e21; background: #fff }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; padding: .35rem .6rem; vertical-align: top }}
-td {{ border-bottom: 1px solid #d9dce1 }} code {{ font-size: 12px; overflow-wrap: anywhere }}
-.failed, .unknown {{ color: #a4161a }}
-</style></head><body>
-<h1>{html.escape(title)}</h1>
-<p>{len(records)} records: {counted or "nothing was recorded"}.</p>
-<p>Check all of it offline: <code>python3 verify.py PACK.zip --head NUMBER:HASH</code>, with the head as it was told
-outside.</p>
-<table><thead><tr><th>record</th><th>collected at</th><th>platform</th><th>what</th><th>result</th><th>said</th>
-<th>by</th><th>hash</th></tr></thead><tbody>
-{rows}
-</tbody></table></body></html>
-"""
-
-
-def _line(record: dict[str, Any], file: str) -> str:
-    told = {name: html.escape(text) for name, text in row(record).items()}
-    return (
-        f'<tr><td><a href="{html.escape(file)}">{told["sequence"]}</a></td><td>{told["collected_at"]}</td>'
-        f'<td>{told["platform"]}</td><td>{told["flow"]}</td><td class="{told["verdict"]}">{told["verdict"]}</td>'
-        f"<td>{told['said']}</td><td>{told['by']}</td><td><code>{told['sha256']}</code></td></tr>"
-    )

@@ -1,0 +1,63 @@
+"""What a command found becomes evidence too. A ledger that cannot be written is told, and holds no answer up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from tasks.core.errors import WatchkeeperError
+
+if TYPE_CHECKING:
+    from tasks.core.platform import PlatformSpec
+    from tasks.core.settings import Settings
+    from tasks.core.system import Access
+    from tasks.faces import Faces
+
+
+class Ran(Protocol):
+    """Whose result it is, and with what it was made."""
+
+    @property
+    def platform(self) -> PlatformSpec:
+        """The spec."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """Knows the secrets that must not show."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """Where the ledger is."""
+        ...
+
+
+def record(run: Ran, made: Faces) -> None:
+    """Add a report, or what says itself in a bulletin, to the ledger."""
+    from tasks import evidence  # noqa: PLC0415 - it loads every renderer: first the answer, then the record
+
+    try:
+        evidence.record(made, run.platform, run.access, run.settings)
+    except WatchkeeperError as error:
+        _tell(error)
+
+
+def record_facts(flow: str, platform: str, settings: Any, found: dict[str, Any], said: str) -> None:
+    """Add what a command judged of a platform's files to the ledger.
+
+    Raises:
+        ConfigError: There is no such platform.
+    """
+    from tasks import evidence, platforms  # noqa: PLC0415 - as above
+
+    spec, access = platforms.load(platform, settings), platforms.access(settings)
+    try:
+        evidence.record_facts(flow, str(found["verdict"]), said, found, spec, access, settings)
+    except WatchkeeperError as error:
+        _tell(error)
+
+
+def _tell(error: WatchkeeperError) -> None:
+    click.secho(f"the evidence could not be written: {error}", fg="yellow", err=True)

@@ -1,0 +1,1 @@
+"""Controls over what people state: judged once all else was."""
