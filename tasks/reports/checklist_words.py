@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from zoneinfo import ZoneInfo
+
 from tasks.core.compliance import Checklist, Item
 from tasks.core.control import Result
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.reports import bulletin_words as words
-from tasks.reports.bulletin import Bulletin, Line, Part
+from tasks.reports import wording
+from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 
 _OUTCOMES = {
     Result.FAIL: Outcome.FAILED,
@@ -43,7 +47,7 @@ def bulletin(report: Checklist) -> Bulletin:
         word=_WORDS[report.verdict],
         sentence=_sentence(report),
         facts=(report.denominator, *_changes(report)),
-        parts=(parts[0], notes, *parts[1:]),
+        parts=(parts[0], notes, *parts[1:], _operated(report)),
     )
 
 
@@ -60,13 +64,33 @@ def _sentence(report: Checklist) -> str:
     return report.denominator + (f"; not kept: {', '.join(broken)}" if broken else "")
 
 
+def _operated(report: Checklist) -> Part:
+    """Say what was to run and what ran, flow by flow; each gap with what explains it."""
+    zone = ZoneInfo(report.timezone)
+    rows = []
+    for one in report.operated:
+        gaps = [f"{wording.moment(gap.at, zone)}: {gap.why or 'not explained'}" for gap in one.gaps[:_MOST_FINDINGS]]
+        more = [f"and {len(one.gaps) - _MOST_FINDINGS} more"] if len(one.gaps) > _MOST_FINDINGS else []
+        explained = len(one.gaps) - len(one.unexplained)
+        outcome = Outcome.FAILED if one.unexplained else Outcome.PASSED
+        cells = (one.flow, str(one.expected), str(one.ran), str(explained), str(len(one.unexplained)))
+        rows.append(Row(cells=cells, outcome=outcome, note="; ".join([*gaps, *more])))
+    heads = ("what ran, in 31 days", "expected", "ran", "explained", "open")
+    return Part(title="Operating effectiveness", table=Table(heads=heads, rows=tuple(rows)), aside=True)
+
+
 def _changes(report: Checklist) -> tuple[str, ...]:
+    """Say what differs from the list of last month; what is the same, or cannot be compared, is counted."""
+    if report.compared_with is None:
+        return ("the first list: there is nothing to compare with",)
+    counted = Counter(item.change for item in report.items)
     told = []
     for change in ("regressed", "fixed", "new"):
         names = [item.control for item in report.items if item.change == change]
-        if names and len(names) < len(report.items):
+        if names:
             told.append(f"{change}: {', '.join(names)}")
-    return tuple(told)
+    same = f"{counted['unchanged']} unchanged, {counted['incomparable']} incomparable"
+    return (f"since the list of {report.compared_with:%Y-%m-%d}: {'; '.join([*told, same])}",)
 
 
 def _line(item: Item) -> Line:
@@ -74,8 +98,9 @@ def _line(item: Item) -> Line:
     if len(item.findings) > _MOST_FINDINGS:
         said.append(f"and {len(item.findings) - _MOST_FINDINGS} more")
     note = "; ".join(part for part in (item.reason, *said) if part)
-    since = f"since {item.since:%Y-%m-%d}" if item.change == "unchanged" else ""
-    facts = (item.result, item.severity, f"owner {item.owner}", since)
+    since = f"since {item.since:%Y-%m-%d}"
+    change = "" if item.change == "unchanged" else item.change
+    facts = (item.result, item.severity, f"owner {item.owner}", since, change)
     outcome = _OUTCOMES[item.result]
     remedy = item.remedy if outcome is not None and outcome not in (Outcome.PASSED, Outcome.SKIPPED) else ""
     return Line(
