@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -102,4 +101,6 @@ def vault_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _version() -> str:
-    return version("watchkeeper")
+    from tasks.backing_up import version_of_watchkeeper  # noqa: PLC0415 - help must be quick
+
+    return version_of_watchkeeper()
