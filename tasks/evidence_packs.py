@@ -117,10 +117,10 @@ def _files(contents: _Contents, records: list[dict[str, Any]]) -> Iterator[tuple
     yield "controls.csv", evidence_tables.controls(records).encode()
     yield "evidence.csv", evidence_tables.table(records).encode()
     yield "items.csv", evidence_tables.items(records).encode()
-    if records:
-        made = evidence_standard.oscal(records, title, names, version("watchkeeper"))
+    if held := [record for record in records if "facts" in record]:
+        made = evidence_standard.oscal(held, title, names, version("watchkeeper"))
         yield "oscal-assessment-results.json", f"{json.dumps(made, indent=2, sort_keys=True)}\n".encode()
-        yield "ocsf.jsonl", evidence_standard.ocsf(records).encode()
+        yield "ocsf.jsonl", evidence_standard.ocsf(held).encode()
     yield "verify.py", Path(evidence.__file__).read_bytes()
     for number, data in chosen:
         yield names[number], data

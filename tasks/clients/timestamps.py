@@ -59,7 +59,8 @@ def ask(url: str, data: bytes) -> bytes:
         ours = granted and response.tst_info.message_imprint.message == request.message_imprint.message
         ours = ours and response.tst_info.nonce == request.nonce
     except ValueError:
-        raise Garbled("the time-stamping authority answers no time stamp", operation="read a time stamp") from None
+        hint = "have it answer in DER, with no certificates but its own, or use another authority"
+        raise Garbled("the time-stamping authority answers no time stamp that can be read", hint=hint) from None
     if not ours:
         raise Garbled("the time-stamping authority stamped something else", operation="read a time stamp")
     return answer.content

@@ -139,10 +139,15 @@ class Checklist(RunReport):
     @property
     def denominator(self) -> str:
         """Say honestly how much was proven: `4 of 9 proven, 1 attested, 2 not checked`."""
-        counts = self.counts
-        asked = len(self.items) - counts.get(Result.NOT_APPLICABLE, 0)
-        told = [f"{counts[result]} {_WORDS.get(result, result)}" for result in _TOLD if counts.get(result, 0)]
-        return ", ".join([f"{counts.get(Result.PASS, 0)} of {asked} proven", *told])
+        return denominator([item.result for item in self.items])
+
+
+def denominator(results: Sequence[str]) -> str:
+    """Say how many of some results are proven, and of how many; what does not apply is not asked."""
+    counts = Counter(results)
+    asked = len(results) - counts[Result.NOT_APPLICABLE]
+    told = [f"{counts[result]} {_WORDS.get(result, result)}" for result in _TOLD if counts[result]]
+    return ", ".join([f"{counts[Result.PASS]} of {asked} proven", *told])
 
 
 def settled(judged: Judged, facts: Facts) -> Judged:

@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tasks.core.compliance import denominator
+
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
@@ -181,7 +183,7 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _denominator(record: dict[str, Any]) -> str:
-    return str(record.get("said", "")).partition(": ")[2] or str(record.get("said", ""))
+    return denominator([str(item["result"]) for item in _facts(record).get("items", ())])
 
 
 def _by(record: dict[str, Any]) -> str:

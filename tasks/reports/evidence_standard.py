@@ -12,8 +12,13 @@ _NAMES = uuid.UUID("5f0c6a3e-6a0e-5b53-9a55-1b1f6f2d3c11")
 _OSCAL, _OCSF = "1.1.2", "1.3.0"
 _COMPLIANCE_FINDING, _CREATED, _FINDINGS = 2003, 1, 2
 _STATE = {"pass": ("satisfied", "pass"), "attested": ("satisfied", "other"), "fail": ("not-satisfied", "fail")}
-_SEVERITY = {"low": 2, "medium": 3, "high": 4, "critical": 5}
-_STATUS = {"pass": (1, "Pass"), "attested": (1, "Pass"), "fail": (3, "Fail"), "waived": (2, "Warning")}
+_NAMESPACE = "urn:watchkeeper"
+_SEVERITY = {"low": (2, "Low"), "medium": (3, "Medium"), "high": (4, "High"), "critical": (5, "Critical")}
+_INFORMATIONAL = (1, "Informational")
+_UNKNOWN = (2, "Warning")
+"""OCSF's word for a check that did not yield a result."""
+_STATUS = {"pass": (1, "Pass"), "fail": (3, "Fail"), "attested": (99, "Attested"), "waived": (99, "Waived")}
+_STATED = ("attestation", "waiver", "downtime")
 
 
 def oscal(records: Sequence[dict[str, Any]], title: str, files: dict[int, str], version: str) -> dict[str, Any]:
@@ -58,14 +63,18 @@ def _id(*names: str) -> str:
 
 def _observation(record: dict[str, Any], file: str) -> dict[str, Any]:
     said = str(record.get("said") or record.get("verdict") or "recorded")
-    return {
+    stated = record.get("flow") in _STATED
+    made = {
         "uuid": _id("observation", str(record["sha256"])),
         "title": f"{record.get('platform', '?')}: {record.get('flow', '?')}",
         "description": said,
-        "methods": ["TEST"],
+        "methods": ["INTERVIEW" if stated else "TEST"],
         "collected": str(record["collected_at"]),
         "relevant-evidence": [{"href": file, "description": f"record {record['sequence']}, sha256 {record['sha256']}"}],
+        "remarks": f"by {record.get('by') or 'nobody'}",
     }
+    until = (record.get("effective") or {}).get("until")
+    return made | ({"expires": str(until)} if stated and until else {})
 
 
 def _items(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -82,6 +91,11 @@ def _findings(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "uuid": _id("finding", str(record["sha256"]), item["control"]),
             "title": f"{record.get('platform', '?')}: {item['title']}",
             "description": f"{item['result']}: {told}",
+            "props": [
+                {"name": name, "ns": _NAMESPACE, "value": str(item[name])}
+                for name in ("result", "severity", "owner")
+                if item.get(name)
+            ],
             "target": {
                 "type": "objective-id",
                 "target-id": item["control"],
@@ -92,24 +106,46 @@ def _findings(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _event(record: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
-    status, word = _STATUS.get(item["result"], (0, "Unknown"))
+    status, word = _STATUS.get(item["result"], _UNKNOWN)
+    severity, called = _SEVERITY.get(item["severity"], (0, "Unknown")) if item["result"] == "fail" else _INFORMATIONAL
     at = int(datetime.fromisoformat(str(record["collected_at"])).timestamp() * 1000)
     named = [f"{framework} {clause}" for framework, held in item.get("requirements", {}).items() for clause in held]
     return {
         "activity_id": _CREATED,
+        "activity_name": "Create",
         "category_uid": _FINDINGS,
+        "category_name": "Findings",
+        "class_name": "Compliance Finding",
         "class_uid": _COMPLIANCE_FINDING,
         "type_uid": _COMPLIANCE_FINDING * 100 + _CREATED,
         "time": at,
-        "severity_id": _SEVERITY.get(item["severity"], 0) if item["result"] == "fail" else 1,
+        "type_name": "Compliance Finding: Create",
+        "severity_id": severity,
+        "severity": called,
         "status_id": 1,
-        "metadata": {"version": _OCSF, "product": {"name": "Watchkeeper", "vendor_name": "Watchkeeper"}},
+        "status": "New",
+        "metadata": {
+            "version": _OCSF,
+            "product": {
+                "name": "Watchkeeper",
+                "vendor_name": "Watchkeeper",
+                "version": str(record.get("watchkeeper", "?")),
+            },
+        },
         "finding_info": {
             "uid": _id("finding", str(record["sha256"]), item["control"]),
             "title": item["title"],
-            "desc": item.get("reason") or "; ".join(item.get("findings", ())),
+            "desc": "; ".join(filter(None, [item.get("reason"), *item.get("findings", ())])),
+            "created_time": at,
         },
-        "compliance": {"control": item["control"], "requirements": named, "status_id": status, "status": word},
+        "compliance": {
+            "control": item["control"],
+            "requirements": named,
+            "standards": [name for name, held in item.get("requirements", {}).items() if held],
+            "status_id": status,
+            "status": word,
+        },
+        "remediation": {"desc": item.get("remedy") or "none"},
         "resources": [{"name": str(record.get("platform", "?")), "type": "platform"}],
         "unmapped": {"result": item["result"], "record": record["sequence"], "record_sha256": record["sha256"]},
     }

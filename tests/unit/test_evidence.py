@@ -20,7 +20,7 @@ from tasks.clients.ledger import Ledger
 from tasks.core import evidence
 from tasks.core.errors import ConfigError, PermanentError, TransientError
 from tasks.core.evidence import GENESIS, Head, canonical, check, digest, parse_head, seal
-from tasks.reports import evidence_standard, evidence_tables, slack
+from tasks.reports import evidence_tables, slack
 
 
 def chain(length, begin=None, word="fact"):
@@ -424,36 +424,6 @@ def test_a_pack_reads_well_and_its_tables_run_no_formula(packed):
     assert "<script>" not in page
     assert [row["sequence"] for row in rows] == ["2", "3"]
     assert (items[0]["system"], items[0]["item"], items[0]["note"]) == ("api", "latency", "'=cmd()")
-
-
-CHECKLIST = {
-    "items": [
-        {"control": "certificates", "title": "Certificates", "severity": "high", "result": result, "findings": told,
-         "reason": reason, "requirements": {"SOC 2": ["CC6.7"]}}
-        for result, told, reason in (
-            ("pass", [], ""), ("fail", ["one ends"], ""), ("not checked", [], "no facts"), ("not applicable", [], "")
-        )
-    ]
-}  # fmt: skip
-
-
-def test_a_checklist_is_told_in_the_words_of_oscal_and_ocsf_and_always_alike():
-    record = body("2026-11-01T09:00:00Z", flow="compliance-checklist", facts=CHECKLIST, sequence=7, sha256="ab" * 32)
-    made = evidence_standard.oscal([record], "November", {7: "records/7.json"}, "1.0")
-    (result,) = made["assessment-results"]["results"]
-    assert [one["target"]["status"] for one in result["findings"]] == [
-        {"state": "satisfied", "reason": "pass"},
-        {"state": "not-satisfied", "reason": "fail"},
-        {"state": "not-satisfied", "reason": "other"},
-    ]
-    assert result["observations"][0]["relevant-evidence"][0]["href"] == "records/7.json"
-    assert made == evidence_standard.oscal([record], "November", {7: "records/7.json"}, "1.0")
-    events = [json.loads(line) for line in evidence_standard.ocsf([record]).splitlines()]
-    assert [(one["type_uid"], one["compliance"]["status_id"], one["severity_id"]) for one in events] == [
-        (200301, 1, 1),
-        (200301, 3, 4),
-        (200301, 0, 1),
-    ]
 
 
 def test_any_changed_byte_of_a_pack_is_seen(packed):
