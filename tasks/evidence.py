@@ -26,10 +26,10 @@ from tasks.inspections import store_beside_reports
 
 KINDS = {
     "health-check": "health", "evening-digest": "health", "capacity-plan": "health",
-    "backup": "backup", "vault-check": "verification", "verify-backups": "verification", "restore": "verification",
+    "backup": "backup", "vault-check": "verification", "verify-backups": "verification",
     "dr-drill": "drill",
     "compliance-checklist": "control", "attestation": "control", "waiver": "control", "downtime": "control",
-    "controls": "control", "logs": "control",
+    "controls": "control", "logs": "control", "collect-attestations": "control", "remind-attestations": "control",
 }  # fmt: skip
 """What a record is evidence of, by its flow; all else is an operation."""
 
@@ -90,7 +90,7 @@ def body(made: faces.Faces, platform: PlatformSpec, access: Access, settings: Se
         "verdict": str(made.verdict),
         "said": access.resolver.scrub(made.headline),
         "effective": {"from": _written(began), "until": _written(kept.finished)},
-        "facts": json.loads(access.resolver.scrub(kept.model_dump_json())),
+        "facts": _scrubbed(kept.model_dump(mode="json"), access),
     }
 
 
@@ -111,7 +111,7 @@ def record_statement(
             "verdict": "stated",
             "said": access.resolver.scrub(f"{about}{made.text}"),
             "effective": {"from": _written(begin), "until": _written(made.until)},
-            "facts": json.loads(access.resolver.scrub(made.model_dump_json())),
+            "facts": _scrubbed(made.model_dump(mode="json"), access),
         }
     )
 
@@ -137,7 +137,7 @@ def record_facts(
             "verdict": verdict,
             "said": access.resolver.scrub(said),
             "effective": {"from": _written(now), "until": _written(now)},
-            "facts": json.loads(access.resolver.scrub(json.dumps(facts, default=str))),
+            "facts": _scrubbed(json.loads(json.dumps(facts, default=str)), access),
         }
     )
 
@@ -235,6 +235,17 @@ def attach(path: Path, settings: Settings) -> str:
     sha256 = hashlib.sha256(data).hexdigest()
     open_ledger(settings).keep_file(sha256, data)
     return f"sha256:{sha256}"
+
+
+def _scrubbed(held: Any, access: Access) -> Any:
+    """Scrub every text by itself: written as JSON, a secret with quotes or backslashes would look like another."""
+    if isinstance(held, str):
+        return access.resolver.scrub(held)
+    if isinstance(held, dict):
+        return {access.resolver.scrub(str(name)): _scrubbed(value, access) for name, value in held.items()}
+    if isinstance(held, list | tuple):
+        return [_scrubbed(value, access) for value in held]
+    return held
 
 
 def _written(at: datetime) -> str:

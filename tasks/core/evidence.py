@@ -384,7 +384,9 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write("good, and empty: it holds no record\n")
         return 0
     first = checked.head.sequence - checked.records + 1
+    times = sorted(str(record.get("collected_at", "")) for record in read_pack(data))
     sys.stdout.write(f"good: records {first} to {checked.head.sequence}, the last is {checked.head}\n")
+    sys.stdout.write(f"they were collected from {times[0]} to {times[-1]}\n")
     if checked.withheld:
         sys.stdout.write(f"{checked.withheld} of them are of other platforms: chained, their content left out\n")
     for note in checked.notes:

@@ -9,6 +9,7 @@ import pytest
 
 from deployments.lab.servers import seaweedfs
 from tasks.clients.blobs import Lock, open_store
+from tasks.clients.ledger import Ledger
 from tasks.core.errors import ConfigError, Denied
 from tasks.core.retention import Policy
 from tasks.vault.checking import check
@@ -117,6 +118,30 @@ def test_a_bucket_without_object_lock_is_refused_before_anything_is_read(s3_serv
     vault.store.put("unlocked", b"1")
     with pytest.raises(ConfigError, match="did not lock it"):
         vault.keeping.require_lock("unlocked")
+
+
+def test_a_ledger_that_is_locked_keeps_every_record_and_is_read_by_segments(s3_server, bucket):
+    client, make = bucket
+    name = make(ObjectLockEnabledForBucket=True)
+    plain = vault_in(s3_server, name, None).store
+    locked = vault_in(s3_server, name, Lock(timedelta(days=1))).keeper
+    writers = [Ledger(plain, locked, folder=10) for _ in range(2)]
+    for number in range(13):
+        writers[number % 2].append({"n": number})
+    ledger = Ledger(plain, locked, folder=10)
+    head = ledger.head()
+    assert ledger.verify(head)[:3] == (13, head, None)
+    assert [key[-24:] for key in plain.list("segments/")] == ["segments/0000000.jsonl.gz"[-24:]]
+    record = "v/records/0000000/0000000005.json"
+    found = client.head_object(Bucket=name, Key=record)
+    assert found["ObjectLockRetainUntilDate"] > datetime.now(UTC)
+    with pytest.raises(client.exceptions.ClientError):
+        client.delete_object(Bucket=name, Key=record, VersionId=found["VersionId"])
+    held = client.get_object(Bucket=name, Key=record)["Body"].read()
+    client.put_object(Bucket=name, Key=record, Body=held.replace(b'"n":4', b'"n":9'))  # a new version hides the old one
+    assert ledger.verify(head).fault == (5, "it was changed: its hash is another")
+    with pytest.raises(ConfigError, match="no object lock"):
+        Ledger(plain, vault_in(s3_server, make(), Lock(timedelta(days=1))).keeper).append({"n": 1})
 
 
 def test_a_folder_that_is_told_to_lock_is_refused(tmp_path):

@@ -415,6 +415,14 @@ def test_a_pack_holds_its_month_and_is_verified_offline_by_the_program_in_it(sta
     assert verifier(state)[0] == 2
 
 
+def test_a_pack_that_is_handed_in_again_is_told_by_its_times_and_by_the_head_of_this_month(state, packed):
+    code, told = verifier(state, "pack.zip", "--head", packed["head"])
+    assert (code, "from 2026-11-01T09:00:00Z to 2026-11-20T09:00:00Z" in told) == (0, True)
+    december = str(Ledger(FolderStore(state / "evidence")).head())
+    code, told = verifier(state, "pack.zip", "--head", december)
+    assert (code, "record 4: it is missing: record 4 was told outside" in told) == (1, True)
+
+
 def test_a_pack_reads_well_and_its_tables_run_no_formula(packed):
     with zipfile.ZipFile(packed["file"]) as archive:
         page = archive.read("index.html").decode()
