@@ -90,7 +90,7 @@ def body(made: faces.Faces, platform: PlatformSpec, access: Access, settings: Se
         "verdict": str(made.verdict),
         "said": access.resolver.scrub(made.headline),
         "effective": {"from": _written(began), "until": _written(kept.finished)},
-        "facts": _scrubbed(kept.model_dump(mode="json"), access),
+        "facts": _scrubbed(json.loads(kept.model_dump_json()), access),
     }
 
 
