@@ -118,16 +118,36 @@ def _limits(limits: tuple[str, ...], unit: str, *, as_json: bool) -> tuple[float
 
 
 @click.command(
-    epilog=example("watchkeeper capacity synesthesia --lab", "watchkeeper capacity apex --horizon 180d --json")
+    epilog=example(
+        "watchkeeper capacity synesthesia --lab", "watchkeeper capacity apex --horizon 180d --what-if traffic=2"
+    )
 )
 @click.argument("platform")
 @click.option("--horizon", default="90d", show_default=True, help="How far ahead: 30d, 90d.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan as one HTML file too.")
+@click.option(
+    "--what-if",
+    "what_if",
+    multiple=True,
+    metavar="X",
+    help="Suppose traffic=2, retention=60d or nodes=-1; may be repeated.",
+)
+@click.option("--csv", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write tables to this folder.")
 @lab_option
 @state_option
 @json_option
-def capacity(platform: str, *, horizon: str, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
-    """Say what of a platform runs out first, and when, without Prefect or any server.
+def capacity(
+    platform: str,
+    *,
+    horizon: str,
+    html: Path | None,
+    what_if: tuple[str, ...],
+    folder: Path | None,
+    lab: bool,
+    state: Path,
+    as_json: bool,
+) -> None:
+    """Say what of a platform runs out first and when, and what to change, without Prefect or any server.
 
     Nothing is stored and nobody is told. PLATFORM is a name that `watchkeeper platforms` lists, or the path of a spec.
     Exit code 1 where something reaches a bound, or nothing could be judged.
@@ -135,13 +155,15 @@ def capacity(platform: str, *, horizon: str, html: Path | None, lab: bool, state
     import asyncio
     from datetime import timedelta
 
+    from tasks.core.advice.what_if import parse
     from tasks.core.report import Verdict
     from tasks.looking_ahead import CapacityPlan
-    from tasks.reports import capacity_words
+    from tasks.reports import capacity_tables, capacity_words
 
     ahead = timedelta(seconds=_seconds(horizon, as_json=as_json))
     with told(as_json=as_json):
-        plan = CapacityPlan.open(platform, settings_of(state, lab=lab), horizon=ahead)
+        supposed = [parse(one) for one in what_if]
+        plan = CapacityPlan.open(platform, settings_of(state, lab=lab), horizon=ahead, what_if=supposed)
         asyncio.run(plan.gather())
         plan.look()
         report = plan.report()
@@ -157,4 +179,8 @@ def capacity(platform: str, *, horizon: str, html: Path | None, lab: bool, state
         from tasks.reports.bulletin_html import render
 
         html.write_text(render(capacity_words.bulletin(report)), encoding="utf-8")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in capacity_tables.tables(report).items():
+            (folder / name).write_text(text, encoding="utf-8")
     raise click.exceptions.Exit(Exit.FINE if report.verdict is Verdict.PASSED else Exit.FINDINGS)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from tasks import platforms
+from tasks.advising import Gathering
+from tasks.core.advice.bundle import Aim, Facts, advise_all
+from tasks.core.advice.model import Advice, Fine, Judged, Supposed, Unjudged, Wrong
+from tasks.core.advice.model import by_urgency as advice_by_urgency
+from tasks.core.advice.what_if import WhatIf, suppose
+from tasks.core.advice.wrong import cost_of_being_wrong
 from tasks.core.capacity import FLOW, CapacityReport, History, Outlook, by_urgency, thresholds_of
 from tasks.core.errors import WatchkeeperError
 from tasks.core.outlooks import look_ahead
@@ -38,22 +44,36 @@ class CapacityPlan(Run):
 
     Attributes:
         horizon: How far to look.
+        what_if: What is supposed; each is judged anew from the same facts.
     """
 
-    def __init__(self, platform: PlatformSpec, access: Access, settings: Settings, *, horizon: timedelta) -> None:
+    def __init__(
+        self,
+        platform: PlatformSpec,
+        access: Access,
+        settings: Settings,
+        *,
+        horizon: timedelta,
+        what_if: Sequence[WhatIf] = (),
+    ) -> None:
         super().__init__(platform, access, settings)
-        self.horizon = horizon
+        self.horizon, self.what_if = horizon, what_if
+        self._measurements: dict[str, list[Measurement]] = {}
+        self._facts = Facts()
+        self._judged: list[Judged] = []
+        self._supposed: tuple[Supposed, ...] = ()
         self._histories: list[History] = []
         self._outlooks: tuple[Outlook, ...] = ()
 
     @classmethod
-    def open(cls, name: str, settings: Settings, *, horizon: timedelta) -> CapacityPlan:
+    def open(cls, name: str, settings: Settings, *, horizon: timedelta, what_if: Sequence[WhatIf] = ()) -> CapacityPlan:
         """Load a platform.
 
         Raises:
             ConfigError: The spec is broken, there is no such platform, or the lab is not up.
         """
-        return cls(platforms.load(name, settings), platforms.access(settings), settings, horizon=horizon)
+        spec, access = platforms.load(name, settings), platforms.access(settings)
+        return cls(spec, access, settings, horizon=horizon, what_if=what_if)
 
     async def gather(self) -> None:
         """Read the past: from what keeps its own, from the kept reports, from the vaults. What fails is told."""
@@ -71,11 +91,17 @@ class CapacityPlan(Run):
                 self._histories += await asyncio.to_thread(lambda read=read: list(read()))  # type: ignore[misc]
             except WatchkeeperError as error:
                 self.trouble(what, error, Outcome.ERRORED)
+        gathering = Gathering(self.platform, self.access, self.started, self._histories, self._measurements)
+        self._facts = await gathering.facts()
 
     def look(self) -> None:
         """Forecast everything that was gathered; histories are kept for what is most urgent."""
         outlooks = by_urgency([look_ahead(history, self.horizon) for history in self._histories])
         self._outlooks = tuple(one if at < _DRAWN else _undrawn(one) for at, one in enumerate(outlooks))
+        ahead = self.platform.capacity
+        aim = Aim(self.started, ahead.hold, ahead.backup_window, self.platform.zone)
+        self._judged = advise_all(self._facts, aim)
+        self._supposed = tuple(suppose(one, self._facts, aim, self._histories, self.horizon) for one in self.what_if)
 
     def report(self, *, scheduled: datetime | None = None, run_url: str | None = None) -> CapacityReport:
         """Put the report together, and grade the one before."""
@@ -86,8 +112,23 @@ class CapacityPlan(Run):
             outlooks=self._outlooks,
             grades=grade(earlier, self._histories, self.started) if earlier else (),
             graded=earlier.id if earlier else "",
+            advice=advice_by_urgency(self._priced()),
+            fine=tuple(one for one in self._judged if isinstance(one, Fine)),
+            unjudged=tuple(one for one in self._judged if isinstance(one, Unjudged)),
+            wrong=tuple(self._wrong()),
+            supposed=self._supposed,
             notes=tuple(self.notes),
         )
+
+    def _priced(self) -> Iterator[Advice]:
+        yield from (self.platform.capacity.priced(one) for one in self._judged if isinstance(one, Advice))
+
+    def _wrong(self) -> Iterator[Wrong]:
+        for one in self._outlooks:
+            if one.outcome.is_problem and (
+                cost := cost_of_being_wrong(one, self.platform.capacity.lead_time, self.started)
+            ):
+                yield cost
 
     def _earlier(self) -> CapacityReport | None:
         """Return the newest earlier plan that is old enough to be graded: a day at least."""
@@ -117,6 +158,7 @@ class CapacityPlan(Run):
                 if system.name in self.platform.systems and system.name not in own:
                     for measured in system.measurements:
                         found[_key(system.name, measured)].append(measured)
+        self._measurements = found
         for key, measurements in found.items():
             yield from self._measured(key, measurements)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from prefect.runtime import flow_run
 from tasks import faces, platforms
 from tasks.checks import slot
 from tasks.clients.threads import in_thread
+from tasks.core.advice.what_if import parse
 from tasks.core.loading import SpecError
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
@@ -22,15 +24,16 @@ from tasks.reports import capacity_words
 
 
 @task(name="open-capacity-plan", task_run_name="load {platform}", cache_policy=NO_CACHE)
-def open_plan(platform: str, days: float) -> CapacityPlan:
+def open_plan(platform: str, days: float, what_if: Sequence[str] = ()) -> CapacityPlan:
     """Load a platform; a broken spec becomes the run's trouble, so that people are told.
 
     Raises:
-        ConfigError: There is no such platform, or the lab is not up.
+        ConfigError: There is no such platform, the lab is not up, or nothing can be supposed that way.
     """
     settings, horizon = Settings(), timedelta(days=days)
+    supposed = [parse(one) for one in what_if]
     try:
-        return CapacityPlan.open(platform, settings, horizon=horizon)
+        return CapacityPlan.open(platform, settings, horizon=horizon, what_if=supposed)
     except SpecError as error:
         get_run_logger().error("%s", error)
         plan = CapacityPlan(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, computed_field
 
+from tasks.core.advice.model import Advice, Fine, Supposed, Unjudged, When, Wrong
 from tasks.core.forecasting.arrays import Floats
 from tasks.core.limits import Limit, Worse
 from tasks.core.model import Model
@@ -124,6 +125,11 @@ class CapacityReport(RunReport):
     outlooks: tuple[Outlook, ...] = Field((), description="The most urgent first.")
     grades: tuple[Grade, ...] = Field((), description="How the report before did.")
     graded: str = Field("", description="The id of the report that is graded.")
+    advice: tuple[Advice, ...] = Field((), description="What to change, the most urgent first.")
+    fine: tuple[Fine, ...] = Field((), description="What was looked at and is right as it is.")
+    unjudged: tuple[Unjudged, ...] = Field((), description="What no advice could be given on, and why.")
+    wrong: tuple[Wrong, ...] = Field((), description="What follows where a date is another than the likely one.")
+    supposed: tuple[Supposed, ...] = Field((), description="What would follow from what was supposed.")
     notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
 
     @computed_field  # type: ignore[prop-decorator]
@@ -131,6 +137,10 @@ class CapacityReport(RunReport):
     def verdict(self) -> Verdict:
         """Failed where something critical is reached within a week, unknown where nothing could be judged."""
         outcomes = {one.outcome for one in self.outlooks}
+        if any(one.when is When.NOW for one in self.advice):
+            outcomes.add(Outcome.WARNED)
+        elif self.advice or self.fine:
+            outcomes.add(Outcome.PASSED)
         if Outcome.FAILED in outcomes:
             return Verdict.FAILED
         if not outcomes & {Outcome.WARNED, Outcome.PASSED}:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from tasks.core.drill_plan import DrillPlan
+from tasks.core.foresight import Foresight
 from tasks.core.model import Model
 from tasks.core.references import Address
 from tasks.core.results import Outcome
@@ -125,6 +126,7 @@ class PlatformSpec(Model):
         None, description="For whom backups are encrypted; `none` says that they are not."
     )
     drill: DrillPlan = Field(DrillPlan(), description="How its recovery is rehearsed.")
+    capacity: Foresight = Field(Foresight(), description="How its capacity plan is made.")
     systems: dict[Name, SystemSpec] = Field(min_length=1, description="What it relies on, by name.")
 
     @model_validator(mode="after")

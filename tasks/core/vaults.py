@@ -15,6 +15,7 @@ from tasks.core.units import Duration, Size
 
 class _Vault(Model):
     keep: Policy = Field(description="What retention keeps here; an empty policy is refused.")
+    room: Size | None = Field(None, description="How much it may hold, such as `2TiB`; for the capacity plan.")
     bandwidth: Size | None = Field(None, description="At most so many bytes a second are written here: `20MiB`.")
 
     @model_validator(mode="after")

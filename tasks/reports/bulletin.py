@@ -24,6 +24,7 @@ class Line(Model):
     facts: tuple[str, ...] = Field((), description="Numbers, limits, times: what a reader looks for first.")
     note: str = Field("", description="What a person should know besides.")
     remedy: str = Field("", description="What to do.")
+    code: str = Field("", description="What to copy in order to do it: commands, a patch; of several lines.")
 
 
 class Row(Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 
 from tasks.reports import bulletin_words as words
@@ -10,6 +11,7 @@ from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Picture, Row, Table
 from tasks.reports.markdown import LARGEST_CHART, MOST_PROBLEMS, MOST_ROWS, escape, grid
 
+_TICKS = re.compile(r"`+")
 _COLUMNS = ("outcome", "part", "what", "facts", "note", "to do")
 
 
@@ -63,6 +65,9 @@ def _line(line: Line) -> Iterator[str]:
         yield f"  - {escape(line.note, 500)}"
     if line.remedy:
         yield f"  - What to do: {escape(line.remedy, 500)}"
+    if line.code:
+        fence = "`" * (max((len(ticks) for ticks in _TICKS.findall(line.code)), default=0) + 3)
+        yield from (f"    {row}" for row in ("", fence, *words.code(line).splitlines(), fence, ""))
 
 
 def _table(shown: Table) -> list[str]:

@@ -27,6 +27,7 @@ from tasks.reports.slack import (
 
 _MOST_IN_TEXT = 600
 _MOST_LINES = 12
+_MOST_CODE = 2_500
 _MOST_GAPS = 6
 
 
@@ -70,6 +71,11 @@ def _told(line: Line) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def _code(line: Line) -> str:
+    rows = words.code(line).replace("```", "'''").splitlines()
+    return "\n".join(row[: len(row) - len(row.lstrip(" "))] + mrkdwn(row, 300) for row in rows)[:_MOST_CODE]
+
+
 def _well(bulletin: Bulletin) -> list[Block]:
     """Say what is well, in a line for each part that has any."""
     told = []
@@ -101,7 +107,10 @@ def _details(bulletin: Bulletin) -> Iterator[Block]:
 
 
 def _of(part: Part) -> Iterator[Block]:
-    yield from (section(_told(line)) for line in part.lines)
+    for line in part.lines:
+        yield section(_told(line))
+        if line.code:
+            yield section(f"```{_code(line)}```")
     if part.table is not None:
         yield from (context(_row(row, part.table.heads)) for row in part.table.rows)
 

@@ -63,6 +63,8 @@ def _add(lines: Grid, line: Line) -> None:
         lines.add_row("", Text(wording.plain(line.note, 600), "bright_black"))
     if line.remedy and line.outcome not in (None, Outcome.PASSED):
         lines.add_row("", Text(f"→ {wording.plain(line.remedy, 600)}"))
+    if line.code:
+        lines.add_row("", Text(words.code(line), "cyan"))
 
 
 def _table(shown: Table) -> Grid:

@@ -98,6 +98,12 @@ def facts(line: Line) -> str:
     return " · ".join(fact for fact in line.facts if fact)
 
 
+def code(line: Line, limit: int = 4_000) -> str:
+    """Return a line's code without signs that do something; the newlines and the indents stay."""
+    rows = (row.expandtabs(2) for row in line.code[:limit].splitlines())
+    return "\n".join(row[: len(row) - len(row.lstrip(" "))] + wording.plain(row) for row in rows)
+
+
 def icon(outcome: Outcome | None) -> str:
     """Return the sign of an outcome with a space behind it, or nothing."""
     return f"{wording.ICONS[outcome]} " if outcome is not None else ""

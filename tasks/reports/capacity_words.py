@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
+from tasks.core.advice.model import Wrong
 from tasks.core.capacity import CapacityReport, Outlook
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.units import format_quantity
+from tasks.reports import advice_words, wording
 from tasks.reports import bulletin_words as words
-from tasks.reports import wording
 from tasks.reports.bulletin import Bulletin, Line, Part, Row, Table
 from tasks.reports.capacity_charts import chart
 
@@ -42,15 +43,16 @@ def sentence(report: CapacityReport) -> str:
     if first is None or first.pressing is None:
         if report.verdict is Verdict.UNKNOWN:
             return "No measurement has a history that can be forecast yet."
-        return f"Nothing reaches a bound within {report.horizon_days:.0f} days."
+        return f"Nothing reaches a bound within {report.horizon_days:.0f} days{advice_words.in_short(report)}."
     others = sum(one.outcome.is_problem for one in report.outlooks) - 1
-    more = f"; {wording.plural(others, 'other')} too" if others else ""
+    more = (f"; {wording.plural(others, 'other')} too" if others else "") + advice_words.in_short(report)
     return f"{wording.plain(first.key, 100)} reaches {first.pressing.limit}: {first.pressing.text}{more}"
 
 
 def _facts(report: CapacityReport) -> Iterator[str]:
     judged = [one for one in report.outlooks if one.outcome is not Outcome.NOT_CHECKED]
     yield f"{wording.plural(len(judged), 'measurement')} looked ahead by {report.horizon_days:.0f} days"
+    yield from advice_words.facts(report)
     if unfit := len(report.outlooks) - len(judged):
         yield f"{unfit:,} could not be judged"
     moments = sum(one.moments for one in report.grades)
@@ -60,34 +62,41 @@ def _facts(report: CapacityReport) -> Iterator[str]:
 
 
 def _parts(report: CapacityReport) -> Iterator[Part]:
+    yield advice_words.month(report)
     zone = ZoneInfo(report.timezone)
     bad = [one for one in report.outlooks if one.outcome.is_problem]
+    wrong = {one.key: one for one in report.wrong}
     drawn = [one for one in bad if one.history and one.ahead][:_MOST_CHARTS]
     notes = tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes)
     yield Part(
         title="What runs out",
-        lines=(*(_line(one) for one in bad), *notes),
+        lines=(*(_line(one, wrong.get(one.key)) for one in bad), *notes),
         pictures=tuple(chart(one, zone) for one in drawn),
     )
+    yield from advice_words.parts(report)
     judged = [one for one in report.outlooks if one.outcome is not Outcome.NOT_CHECKED]
     yield Part(title="Everything, by urgency", table=Table(heads=_HEADS, rows=tuple(map(_row, judged))), aside=True)
     yield Part(title="How the plan before did", lines=tuple(_grades(report)), aside=True)
     unfit = (one for one in report.outlooks if one.outcome is Outcome.NOT_CHECKED)
     yield Part(
         title="Could not be judged",
-        lines=tuple(Line(text=one.key, outcome=Outcome.NOT_CHECKED, note=one.unfit) for one in unfit),
+        lines=(
+            *(Line(text=one.key, outcome=Outcome.NOT_CHECKED, note=one.unfit) for one in unfit),
+            *advice_words.unjudged(report),
+        ),
         aside=True,
     )
 
 
-def _line(one: Outlook) -> Line:
+def _line(one: Outlook, wrong: Wrong | None) -> Line:
     pressing = one.pressing
     facts = (
         f"now {one.observed}",
         *(f"{reached.limit} {reached.text}" for reached in one.reached if reached.state != "not within the horizon"),
     )
     text = f"{one.key} reaches {pressing.limit}: {pressing.text}" if pressing else one.key
-    return Line(text=text, outcome=one.outcome, facts=facts, remedy=one.remedy)
+    note = advice_words.if_wrong(wrong) if wrong is not None else ""
+    return Line(text=text, outcome=one.outcome, facts=facts, note=note, remedy=one.remedy)
 
 
 def _row(one: Outlook) -> Row:

@@ -92,6 +92,20 @@ class Kind:
         module = importlib.import_module(f"{self.package}.history")
         return cast("Callable[[SystemSpec, Access, datetime, datetime], Awaitable[list[Any]]]", module.histories)
 
+    def facts(self) -> Callable[[SystemSpec, Access], Awaitable[Any]] | None:
+        """Import and return what reads how a system is set, for advice (`tasks.core.advice`), or None where none is."""
+        if not self.can("facts"):
+            return None
+        module = importlib.import_module(f"{self.package}.facts")
+        return cast("Callable[[SystemSpec, Access], Awaitable[Any]]", module.facts)
+
+    def usage(self) -> Callable[[SystemSpec, Access, Any, datetime], Awaitable[Any]] | None:
+        """Import and return what tells what a cluster's workloads used (`advice.bundle.Namespace`), or None."""
+        if not self.can("workload_usage"):
+            return None
+        module = importlib.import_module(f"{self.package}.workload_usage")
+        return cast("Callable[[SystemSpec, Access, Any, datetime], Awaitable[Any]]", module.usage_of)
+
     def values(self) -> Callable[[SystemSpec, Restored, str], Iterator[str]] | None:
         """Import and return what asks a restored copy for one column of texts, or None where the kind has none."""
         return cast("Callable[[SystemSpec, Restored, str], Iterator[str]] | None", self._of_verify("values"))

@@ -19,7 +19,7 @@ VOID = {"meta", "link", "img", "br", "hr", "input", "rect", "line", "polyline"}
 ALLOWED_TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "article"),
     *("div", "p", "span", "strong", "b", "a", "h1", "h2", "h3", "ul", "li", "svg", "rect", "line", "polyline"),
-    *("details", "summary"),
+    *("details", "summary", "pre"),
 }
 
 

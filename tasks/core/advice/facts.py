@@ -105,12 +105,21 @@ class Target:
 
 @dataclass(frozen=True)
 class Trigger:
-    """One trigger of a ScaledObject: its kind, the field that holds its threshold, and that."""
+    """One trigger of a ScaledObject.
+
+    Attributes:
+        kind: `redis`, `rabbitmq`...
+        field: The field of its metadata that holds its threshold: `listLength`.
+        threshold: The jobs for each replica; None where it has none that is a number.
+        index: Where it stands among the triggers.
+        queue: The name of its queue; empty where it has none.
+    """
 
     kind: str
     field: str
     threshold: float | None
     index: int
+    queue: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from tasks.core.model import Model
 from tasks.core.units import Unit
@@ -101,6 +101,26 @@ class Unjudged(Model):
     key: str
     kind: Kind
     reason: str
+
+
+class Wrong(Model):
+    """What follows for one bound if its date is another than the likely one."""
+
+    key: str
+    limit: str
+    critical: bool
+    act_by: AwareDatetime | None = Field(None, description="The last day on which what is ordered comes in time.")
+    overdue: bool = Field(description="Whether that day is over already, if the early end is true.")
+    early: str = Field(description="What follows if the early end of the interval is true.")
+    late: str = Field(description="What follows if the late end is true.")
+
+
+class Supposed(Model):
+    """What would follow from a supposition."""
+
+    what: str = Field(description="`traffic=2`.")
+    follows: tuple[str, ...] = Field((), description="What comes out differently.")
+    unknown: tuple[str, ...] = Field((), description="What cannot be told.")
 
 
 Judged = Advice | Fine | Unjudged

@@ -23,6 +23,7 @@ class Pool:
         processes: Of one replica.
         replicas: How many run now; None where that is not known.
         most: How many an autoscaler may make of it.
+        of: The workload that tells how many replicas there are: `deployment/api`.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Pool:
     processes: int = 1
     replicas: int | None = None
     most: int | None = None
+    of: str = ""
 
     @property
     def each(self) -> int:

@@ -10,13 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from pydantic import Field
-
 from tasks.core.advice.backups import holding
 from tasks.core.advice.bundle import Aim, Facts, advise_all
 from tasks.core.advice.busier import busier
 from tasks.core.advice.fewer_nodes import of_nodes, unknown_of_nodes
-from tasks.core.advice.model import Advice, Fine, Judged
+from tasks.core.advice.model import Advice, Fine, Judged, Supposed
 from tasks.core.advice.sooner import earlier, unknown_of_histories
 from tasks.core.capacity import History
 from tasks.core.errors import ConfigError
@@ -42,14 +40,6 @@ class WhatIf(Model):
     kind: str
     number: float
     text: str
-
-
-class Supposed(Model):
-    """What would follow from a supposition."""
-
-    what: str = Field(description="`traffic=2`.")
-    follows: tuple[str, ...] = Field((), description="What comes out differently.")
-    unknown: tuple[str, ...] = Field((), description="What cannot be told.")
 
 
 def parse(text: str) -> WhatIf:

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pydantic import AwareDatetime, Field
-
+from tasks.core.advice.model import Wrong
 from tasks.core.capacity import Outlook, Reached
-from tasks.core.model import Model
 from tasks.core.units import format_duration
 
 _DAY = timedelta(days=1)
-
-
-class Wrong(Model):
-    """What follows for one bound if its date is another than the likely one."""
-
-    key: str
-    limit: str
-    critical: bool
-    act_by: AwareDatetime | None = Field(None, description="The last day on which what is ordered comes in time.")
-    overdue: bool = Field(description="Whether that day is over already, if the early end is true.")
-    early: str = Field(description="What follows if the early end of the interval is true.")
-    late: str = Field(description="What follows if the late end is true.")
 
 
 def cost_of_being_wrong(outlook: Outlook, lead: timedelta, now: datetime) -> Wrong | None:

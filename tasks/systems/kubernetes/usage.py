@@ -21,10 +21,10 @@ def read_usage(connection: Connection, spec: Spec, access: Access) -> list[Readi
     if not wanted:
         return []
     used = _used(connection, spec)
-    owners = _replica_set_owners(connection, spec)
+    owners = replica_set_owners(connection, spec)
     totals: dict[str, dict[str, list[float]]] = defaultdict(lambda: {"cpu": [0.0, 0.0], "memory": [0.0, 0.0]})
     for pod in survey(connection, spec.namespace):
-        subject = _workload(pod, owners)
+        subject = workload_of(pod, owners)
         measured = used.get(pod["metadata"]["name"])
         if subject in wanted and measured is not None:
             for resource, pair in totals[subject].items():
@@ -47,7 +47,7 @@ def _sums(item: Object) -> dict[str, float]:
     }
 
 
-def _replica_set_owners(connection: Connection, spec: Spec) -> dict[str, str]:
+def replica_set_owners(connection: Connection, spec: Spec) -> dict[str, str]:
     """Map replica sets to their deployments: a pod names only the former."""
     items = connection.pages(f"/apis/apps/v1/namespaces/{spec.namespace}/replicasets")
     return {item["metadata"]["name"]: owner["name"] for item in items for owner in _owners(item)}
@@ -57,7 +57,8 @@ def _owners(item: Object) -> list[Object]:
     return [owner for owner in item["metadata"].get("ownerReferences") or [] if owner.get("controller")]
 
 
-def _workload(pod: Object, replica_sets: dict[str, str]) -> str:
+def workload_of(pod: Object, replica_sets: dict[str, str]) -> str:
+    """Return the subject of the workload that a pod belongs to; empty where it belongs to none."""
     for owner in _owners(pod):
         if owner["kind"] == "ReplicaSet":
             return f"deployment/{replica_sets.get(owner['name'], '')}"

@@ -106,3 +106,32 @@ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 ORDER BY {mean} DESC
 LIMIT 1
 """
+
+SETTINGS_BY_NAME = """
+SELECT name, setting, unit, vartype, context, source, pending_restart
+FROM pg_settings
+WHERE name = ANY(%(names)s) OR pending_restart
+"""
+
+USE_OF_MEMORY = """
+SELECT blks_hit AS hit, blks_read AS read, temp_bytes AS temporary,
+       extract(epoch FROM clock_timestamp() - coalesce(stats_reset, pg_postmaster_start_time()))::float8 / 86400 AS days
+FROM pg_stat_database
+WHERE datname = current_database()
+"""
+
+INDEXES = """
+SELECT class.relname AS name, relation.relname AS relation, pg_index.indisvalid AS valid
+FROM pg_index
+JOIN pg_class AS class ON class.oid = pg_index.indexrelid
+JOIN pg_class AS relation ON relation.oid = pg_index.indrelid
+JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+WHERE namespace.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+  AND (NOT pg_index.indisvalid AND pg_index.indislive AND NOT EXISTS (
+           SELECT FROM pg_stat_progress_create_index AS building WHERE building.index_relid = class.oid)
+       OR class.relname = ANY(%(names)s))
+"""
+
+CHECKPOINTS = "SELECT num_timed AS timed, num_requested AS requested FROM pg_stat_checkpointer"
+
+CHECKPOINTS_BEFORE_17 = "SELECT checkpoints_timed AS timed, checkpoints_req AS requested FROM pg_stat_bgwriter"

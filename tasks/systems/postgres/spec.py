@@ -12,7 +12,7 @@ from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_fiel
 from tasks.core.model import Model
 from tasks.core.references import SecretReference
 from tasks.core.system import BackupPlan, ProtectedSpec
-from tasks.core.units import Duration, Unit
+from tasks.core.units import Duration, Size, Unit
 
 CATALOG = Catalog(
     Measure(
@@ -212,6 +212,33 @@ class QueryCheck(_Check):
 Check = CountCheck | NewestCheck | QueryCheck
 
 
+def _as_written(settings: object) -> object:
+    """Take numbers and truths as PostgreSQL writes them."""
+    if not isinstance(settings, dict):
+        return settings
+    return {name: _written(value) for name, value in settings.items()}
+
+
+def _written(value: object) -> object:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value}" if isinstance(value, int | float) else value
+
+
+class Pool(Model):
+    """The connections that one application may open."""
+
+    size: int = Field(ge=1, description="Connections of one process that stay open: `pool_size`.")
+    overflow: int = Field(0, ge=0, description="Further ones that it opens under load: `max_overflow`.")
+    processes: int = Field(1, ge=1, description="Processes of one replica, each with a pool of its own.")
+    replicas: int | None = Field(None, ge=1, description="How many replicas run, where no cluster tells.")
+    of: str | None = Field(
+        None,
+        description="The workload in one of the platform's clusters that tells how many: `deployment/apex-api`.",
+        pattern=r"^(deployment|statefulset)/[a-z0-9.-]+$",
+    )
+
+
 class Spec(ProtectedSpec):
     """A PostgreSQL database."""
 
@@ -229,6 +256,14 @@ class Spec(ProtectedSpec):
     )
     tables: int = Field(5, ge=0, le=100, description="How many of the largest tables are measured.")
     seen: int = Field(5, ge=1, description="A query counts as slowest only when it ran at least this often.")
+    settings: Annotated[dict[str, str], BeforeValidator(_as_written)] = Field(
+        default_factory=dict, description="What the runbook wants of its settings: `{shared_buffers: 2GB}`; for advice."
+    )
+    indexes: dict[str, str] = Field(
+        default_factory=dict, description="Indexes that the runbook wants, with the statement that makes each."
+    )
+    memory: Size | None = Field(None, description="The memory of its machine: no server tells. For advice.")
+    pools: dict[str, Pool] = Field(default_factory=dict, description="Who connects to it, by application; for advice.")
     backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     verify: tuple[Check, ...] = Field((), description="What must hold of a restored copy, besides its own counts.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
