@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol, Self
 
@@ -210,12 +211,13 @@ class OfBulletin:
     Args:
         kept: The result itself, as it is stored and read back.
         bulletin: What it says.
+        tables: CSV by the name of its file, kept beside it and sent along.
     """
 
     rows_are = "lines"
 
-    def __init__(self, kept: Told, bulletin: Bulletin) -> None:
-        self._kept, self.bulletin = kept, bulletin
+    def __init__(self, kept: Told, bulletin: Bulletin, tables: Mapping[str, str] | None = None) -> None:
+        self._kept, self.bulletin, self.tables = kept, bulletin, dict(tables or {})
 
     @property
     def kept(self) -> Told:
@@ -239,8 +241,9 @@ class OfBulletin:
 
     @property
     def files(self) -> tuple[File, ...]:
-        """Return its charts."""
-        return tuple(File(picture.name, picture.title, picture.light) for picture in self.bulletin.pictures)
+        """Return its charts and its tables."""
+        charts = tuple(File(picture.name, picture.title, picture.light) for picture in self.bulletin.pictures)
+        return charts + tuple(File(name, name, text.encode()) for name, text in self.tables.items())
 
     def page(self) -> str:
         """Return the HTML page."""

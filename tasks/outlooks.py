@@ -20,7 +20,7 @@ from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.looking_ahead import CapacityPlan
 from tasks.publishing import publish_bulletin
-from tasks.reports import capacity_words
+from tasks.reports import capacity_tables, capacity_words
 
 
 @task(name="open-capacity-plan", task_run_name="load {platform}", cache_policy=NO_CACHE)
@@ -71,6 +71,6 @@ async def publish_plan(plan: CapacityPlan, *, tell: bool) -> State[Any]:
 
     def make() -> faces.OfBulletin:
         report = plan.report(scheduled=slot(), run_url=flow_run.ui_url)
-        return faces.OfBulletin(report, capacity_words.bulletin(report))
+        return faces.OfBulletin(report, capacity_words.bulletin(report), capacity_tables.tables(report))
 
     return await publish_bulletin(plan, make, tell=tell)

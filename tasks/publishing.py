@@ -181,7 +181,8 @@ async def store_report(inspection: Run, made: faces.Faces) -> str:
     Raises:
         WatchkeeperError: The store refuses, or does not answer twice.
     """
-    where = await asyncio.to_thread(report_store(inspection.settings).save, made.kept, made.page())
+    beside = {file.name: file.data for file in made.files if file.name.endswith(".csv")}
+    where = await asyncio.to_thread(report_store(inspection.settings).save, made.kept, made.page(), beside)
     get_run_logger().info("the report is kept in %s", where)
     return where
 

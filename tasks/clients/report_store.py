@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -66,13 +66,20 @@ class ReportStore:
     def __init__(self, store: BlobStore) -> None:
         self._store = store
 
-    def save(self, report: Publishable, html: str) -> str:
+    def save(self, report: Publishable, html: str, beside: Mapping[str, bytes] | None = None) -> str:
         """Keep a report and return where a person finds its HTML.
+
+        Args:
+            report: What is kept as JSON.
+            html: Its page.
+            beside: Further files by the ends of their names: `advice.csv`.
 
         Raises:
             WatchkeeperError: The store refuses or does not answer.
         """
         base = f"{report.platform}/{report.flow}/{report.id}"
+        for name, data in (beside or {}).items():
+            self._store.put(f"{base}.{name}", data)
         self._store.put(f"{base}.html", html.encode())
         self._store.put(f"{base}.json", report.model_dump_json(indent=2).encode())
         return self._store.where(f"{base}.html")

@@ -55,7 +55,7 @@ def facts(report: CapacityReport) -> Iterator[str]:
     if given:
         yield f"what can wait would give back {given}"
     if report.fine:
-        yield f"{wording.plural(len(report.fine), 'setting')} right as they are"
+        yield f"{len(report.fine):,} right as it is"
 
 
 def gives(saving: Saving | None) -> str:

@@ -30,11 +30,18 @@ def bulletin(report: CapacityReport) -> Bulletin:
     return words.bulletin(
         report,
         "capacity",
-        word=_WORDS[report.verdict],
+        word=_word(report),
         sentence=sentence(report),
         facts=tuple(_facts(report)),
         parts=_parts(report),
     )
+
+
+def _word(report: CapacityReport) -> str:
+    """Say the verdict in a few words; where nothing runs out, that something is to be done."""
+    if report.verdict is Verdict.WARNED and not any(one.outcome.is_problem for one in report.outlooks):
+        return "something is to be done" if report.advice else "not all could be looked at"
+    return _WORDS[report.verdict]
 
 
 def sentence(report: CapacityReport) -> str:

@@ -26,12 +26,16 @@ def tiny(place, spec):
 @pytest.mark.usefixtures("tiny")
 async def test_the_plan_is_kept_shown_and_told_and_its_run_completes_where_nothing_runs_out(place, slack):
     fill(place, 30)
-    state = await capacity_plan("tiny", return_state=True)
+    state = await capacity_plan("tiny", what_if=["retention=10d"], return_state=True)
     assert state.is_completed()
     (path,) = (place / "state" / "reports").glob("tiny/capacity-plan/*.json")
     plan = json.loads(path.read_text(encoding="utf-8"))
     assert plan["verdict"] == "passed"
     assert [one["key"] for one in plan["outlooks"]] == ["cache/stored[local]"]
+    (supposed,) = plan["supposed"]
+    assert supposed["follows"][0].startswith("vault local: 1")
+    folder = path.parent
+    assert {file.name.partition(".")[2] for file in folder.iterdir()} == {"json", "html", "advice.csv", "forecasts.csv"}
     (message,) = slack.messages("#tiny")
     assert "Nothing reaches a bound within 90 days" in json.dumps(message)
     shown = await artifacts(state.state_details.flow_run_id)

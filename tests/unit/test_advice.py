@@ -403,13 +403,13 @@ def test_twice_the_traffic_needs_other_bounds_from_the_same_facts_and_says_what_
         History("machine/cpu", Unit.RATIO, times, values, "", bounds),
         History("api/latency", Unit.SECONDS, times, values, "", bounds),
     ]
-    supposed = what_if.suppose(what_if.parse("traffic=2"), facts(), AIM, histories)
+    supposed = what_if.suppose(what_if.parse("traffic=2"), facts(), AIM, histories, timedelta(days=30))
     text = "\n".join(supposed.follows)
     assert "cluster/hpa/api: max replicas 10 → " in text
     assert "cluster/pvc/minio-data: size 100Gi → " in text
     assert "machine/cpu reaches 80%" in text
     assert "how these follow traffic: api/latency" in supposed.unknown
-    same = what_if.suppose(what_if.parse("traffic=1"), facts(), AIM, histories)
+    same = what_if.suppose(what_if.parse("traffic=1"), facts(), AIM, histories, timedelta(days=30))
     assert same.follows == ()
 
 

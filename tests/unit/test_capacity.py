@@ -270,6 +270,20 @@ def test_the_command_says_from_the_kept_reports_what_runs_out_first(kept):
     assert "something runs out" in shown.stdout
 
 
+def test_the_command_writes_tables_and_refuses_what_cannot_be_supposed(kept):
+    state = str(kept / "state")
+    said = CliRunner().invoke(main, ["capacity", "shop", "--state", state, "--csv", str(kept / "plan")])
+    assert said.exit_code == 1
+    assert (kept / "plan" / "advice.csv").read_text(encoding="utf-8").startswith("when,kind,key,do,why")
+    assert "cache/memory_used" in (kept / "plan" / "forecasts.csv").read_text(encoding="utf-8")
+    supposed = CliRunner().invoke(main, ["capacity", "shop", "--state", state, "--what-if", "nodes=-1", "--json"])
+    (nodes,) = json.loads(supposed.stdout)["supposed"]
+    assert nodes["unknown"] == ["no cluster could be read"]
+    wrong = CliRunner().invoke(main, ["capacity", "shop", "--state", state, "--what-if", "luck=1"])
+    assert wrong.exit_code == 2
+    assert "traffic=2, retention=60d or nodes=-1" in wrong.output
+
+
 def test_where_nothing_is_kept_nothing_is_judged(kept):
     said = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "elsewhere")])
     assert said.exit_code == 1

@@ -34,6 +34,11 @@ def cpu_text(cores: float | None) -> str:
     return f"{milli // 1000}" if milli % 1000 == 0 else f"{milli}m"
 
 
+def load_text(cores: float) -> str:
+    """Write cores for a person: `3.5 cores`, `0.25 cores`."""
+    return f"{cores:.1f} cores" if cores >= 1 else f"{cores:.2g} cores"
+
+
 def memory_text(size: float | None) -> str:
     """Write bytes: `512Mi`, `2Gi`."""
     if size is None:

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.core.advice import requests
-from tasks.core.advice.amounts import cpu_text, whole_cpu
+from tasks.core.advice.amounts import load_text, whole_cpu
 from tasks.core.advice.facts import Autoscaler, Usage, Workload
 from tasks.core.advice.model import Advice, Change, Fine, Judged, Patch, Replayed, Saving, Unjudged, When
 from tasks.core.advice.needs import RULES, Need, Rules, clean, needs_of, step_of
@@ -91,7 +91,7 @@ def advise(
     then = replace(then, request=sum(size.cpu_request for size in sizes.values()))
     changes = (*requests.changed(workload.running, sizes), *_bounds(scaler, then))
     if not changes:
-        note = f"its peak of {cpu_text(peak)} cores needs {then.wanted(peak, target)} of {then.maximum} replicas"
+        note = f"its peak of {load_text(peak)} needs {then.wanted(peak, target)} of {then.maximum} replicas"
         return Fine(key=key, kind="autoscaler", note=note)
     story = _Story(workload, scaler, usage, load, target, peak, today, then, bare)
     return Advice(
@@ -228,15 +228,15 @@ def _why(story: _Story) -> str:
     if short:
         return (
             f"at its ceiling of {story.scaler.maximum} it lacked pods for {format_duration(short)}; its peak of "
-            f"{cpu_text(story.peak)} cores needs {story.then.wanted(story.peak, story.target)}"
+            f"{load_text(story.peak)} needs {story.then.wanted(story.peak, story.target)}"
         )
     if story.then.maximum > story.scaler.maximum:
         wanted = story.today.wanted(story.peak, story.target)
-        return f"the peak that is to be held, {cpu_text(story.peak)} cores, needs {wanted} of {story.scaler.maximum}"
+        return f"the peak that is to be held, {load_text(story.peak)}, needs {wanted} of {story.scaler.maximum}"
     if story.then.request < story.today.request:
         return (
-            f"{story.scaler.minimum} pods reserve {cpu_text(story.scaler.minimum * story.today.request)} cores for a "
-            f"usual load of {cpu_text(float(story.load.median()))}"
+            f"{story.scaler.minimum} pods reserve {load_text(story.scaler.minimum * story.today.request)} for a "
+            f"usual load of {load_text(float(story.load.median()))}"
         )
     if story.then.minimum > story.scaler.minimum:
         return "with one replica, one lost pod is an outage"
@@ -245,8 +245,8 @@ def _why(story: _Story) -> str:
 
 def _evidence(story: _Story, ahead: float | None) -> Iterator[str]:
     high, usual = float(story.load.max()), float(story.load.median())
-    yield f"all pods together: usually {cpu_text(usual)} cores, at most {cpu_text(high)}"
-    held = f"a peak of {cpu_text(story.peak)} cores is held: "
+    yield f"all pods together: usually {load_text(usual)}, at most {load_text(high)}"
+    held = f"a peak of {load_text(story.peak)} is held: "
     expected = ahead is not None and ahead > high * _HOLD
     yield held + ("the late end of what is forecast" if expected else f"{_HOLD - 1:.0%} above the highest seen")
     if story.usage.pods is not None and len(pods := clean(story.usage.pods)):
@@ -280,7 +280,7 @@ def _saving(story: _Story, sizes: Mapping[str, requests.Sizes]) -> Saving:
 def _risk(story: _Story, needs: list[Need], sizes: Mapping[str, requests.Sizes]) -> str:
     most = story.then.maximum * story.then.request
     return (
-        f"at its ceiling it asks for {cpu_text(most)} cores: see that the nodes have them, and that what it talks to "
+        f"at its ceiling it asks for {load_text(most)}: see that the nodes have them, and that what it talks to "
         f"takes the connections of {story.then.maximum} pods; {requests.risk(needs, sizes)}"
     )
 

@@ -181,7 +181,7 @@ def evidence(needs: Sequence[Need], usage: Usage) -> Iterator[str]:
         name, peak = one.container.name, format_bytes(one.peak)
         yield f"{name}: busiest pod below {cpu_text(one.usual)} cores in 95% of {days}, fullest pod {peak}"
         if one.kills:
-            yield f"{name}: memory ran out {len(one.kills)} times, last {one.kills[-1].at:%Y-%m-%d %H:%M} UTC"
+            yield f"{name}: memory ran out, last {one.kills[-1].at:%Y-%m-%d %H:%M} UTC"
     if usage.source:
         yield f"source: {usage.source}"
 

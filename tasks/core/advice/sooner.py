@@ -20,7 +20,7 @@ _LOAD = re.compile(r"cpu|load|rate|request|connections|clients|pool|depth|queue|
 
 def follows_traffic(history: History) -> str:
     """Tell how a measurement follows traffic: `load` with it, `growth` grows with it, or an empty text: not known."""
-    name = history.key.rpartition("/")[2].partition("[")[0]
+    name = history.key.partition("[")[0].rpartition("/")[2]
     if _GROWTH.search(name):
         return "growth"
     return "load" if history.unit is Unit.RATE or _LOAD.search(name) else ""
