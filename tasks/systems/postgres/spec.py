@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from tasks.core.limits import Bound, Catalog, Limit, Measure, Worse, limits_field
 from tasks.core.model import Model
@@ -212,6 +212,9 @@ class QueryCheck(_Check):
 Check = CountCheck | NewestCheck | QueryCheck
 
 
+_SETTINGS = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+
+
 def _as_written(settings: object) -> object:
     """Take numbers and truths as PostgreSQL writes them."""
     if not isinstance(settings, dict):
@@ -256,7 +259,7 @@ class Spec(ProtectedSpec):
     )
     tables: int = Field(5, ge=0, le=100, description="How many of the largest tables are measured.")
     seen: int = Field(5, ge=1, description="A query counts as slowest only when it ran at least this often.")
-    settings: Annotated[dict[str, str], BeforeValidator(_as_written)] = Field(
+    settings: Annotated[dict[str, str], BeforeValidator(_as_written), WithJsonSchema(_SETTINGS)] = Field(
         default_factory=dict, description="What the runbook wants of its settings: `{shared_buffers: 2GB}`; for advice."
     )
     indexes: dict[str, str] = Field(
