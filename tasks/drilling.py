@@ -23,6 +23,7 @@ from tasks.core.drill import (
     PhaseTime,
     SystemRecovery,
     next_quarter,
+    project,
 )
 from tasks.core.drill_plan import Scenario
 from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
@@ -327,6 +328,10 @@ class Drilling(Run):
             self._overall += held if not self._interrupted else ()
         self._after = tuple(timer.phases)
 
+    def _is_tested(self, name: str) -> bool:
+        """Tell whether the application's tests are given a system's copy, and may write to it."""
+        return any(name in smoke.addresses.values() for smoke in self.platform.drill.smoke.values())
+
     def _kept(self, chosen: Chosen) -> None:
         self._recovered[chosen.system] = self._one(chosen)
 
@@ -349,7 +354,7 @@ class Drilling(Run):
             gate.close()
             self._copies.offer(name, Copy(chosen.spec, source, restored))
             if proof.outcome is Outcome.PASSED and not self._interrupted:
-                self._see(spoiled(chosen, source, restored))
+                self._see(spoiled(chosen, source, restored, was_written=self._is_tested(name)))
 
         with ExitStack() as gate:
             gate.enter_context(self._gate)
@@ -412,7 +417,9 @@ class Drilling(Run):
             rpo_systems=self.platform.drill.rpo,
             trend=tuple(self._trend()) if ended else (),
         )
-        return drill.model_copy(update={"next_quarter": next_quarter([*drill.trend, drill.as_past()])})
+        past = [*drill.trend, drill.as_past()]
+        twice = project(past, 2 * drill.plain_bytes)
+        return drill.model_copy(update={"next_quarter": next_quarter(past), "at_twice": twice})
 
     def _not_covered(self, systems: Sequence[SystemRecovery]) -> list[str]:
         """Say what this drill did not prove."""
@@ -432,13 +439,13 @@ class Drilling(Run):
         return [*said, *self._uncovered]
 
     def _trend(self) -> list[Past]:
-        """Return the earlier drills of the same scenario; what cannot be read is left out."""
+        """Return the earlier drills of the same scenario; what cannot be read, or did not end, is left out."""
         found: list[Past] = []
         with suppress(WatchkeeperError):
             store = report_store(self.settings)
             for kept in store.kept(self.platform.platform, FLOW)[-4 * _TREND :]:
                 drill = store.read(kept.key, Drill)
-                if drill is not None and self._compares(drill):
+                if drill is not None and not drill.interrupted and self._compares(drill):
                     found.append(drill.as_past())
         return found[-_TREND:]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tasks.core.drill import NegativeControl
 from tasks.core.errors import ConfigError, Garbled, WatchkeeperError
 from tasks.core.manifest import Part
-from tasks.core.restore import Restored, Source
+from tasks.core.restore import Assertion, Restored, Source
 from tasks.core.results import Outcome
 from tasks.restoring import Chosen, Restoring, Timer
 from tasks.systems import kinds
@@ -85,20 +85,29 @@ def _saw(error: WatchkeeperError, wanted: type[WatchkeeperError]) -> bool:
     return isinstance(error, wanted) or "not there" in error.message
 
 
-def spoiled(chosen: Chosen, source: Source, restored: Restored) -> Iterator[NegativeControl]:
-    """Spoil a scratch copy as an older schema would, and compare it again: the comparison must see it."""
+def spoiled(
+    chosen: Chosen, source: Source, restored: Restored, *, was_written: bool = False
+) -> Iterator[NegativeControl]:
+    """Spoil a scratch copy as an older schema would, and compare it again: the comparison must see it.
+
+    Where tests of the application may have written to the copy, what did not hold before it was spoiled shows nothing.
+    """
     able = kinds()[chosen.spec.kind].verify()
     if able is None:
         return
     _, compare, spoil = able
+    before = _failed(compare(chosen.spec, source, restored)) if was_written else []
     done = spoil(chosen.spec, restored)
     if not done:
         return
     try:
-        held = list(compare(chosen.spec, source, restored))
+        failed = [name for name in _failed(compare(chosen.spec, source, restored)) if name not in before]
     except WatchkeeperError as error:
         yield NegativeControl(name=f"older schema: {done}", system=chosen.system, red=True, seen=error.message)
         return
-    failed = [one.name for one in held if one.outcome in (Outcome.FAILED, Outcome.ERRORED)]
     seen = f"did not hold: {', '.join(failed[:3])}" if failed else "everything held all the same"
     yield NegativeControl(name=f"older schema: {done}", system=chosen.system, red=bool(failed), seen=seen)
+
+
+def _failed(held: Iterable[Assertion]) -> list[str]:
+    return [one.name for one in held if one.outcome in (Outcome.FAILED, Outcome.ERRORED)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
@@ -24,7 +23,8 @@ from tasks.core.run_report import RunReport
 
 FLOW = "dr-drill"
 QUARTER = timedelta(days=91)
-_LEAST_TO_PROJECT = 2
+LEAST_SPAN = timedelta(days=14)
+"""Drills within less time than this tell nothing of how the data grow."""
 
 
 class PhaseTime(Model):
@@ -144,7 +144,8 @@ class Drill(RunReport):
     rpo_target: float | None = None
     rpo_systems: tuple[str, ...] = Field((), description="Whose newest records count for the RPO; all where empty.")
     trend: tuple[Past, ...] = Field((), description="Earlier drills, oldest first.")
-    next_quarter: Projection | None = None
+    next_quarter: Projection | None = Field(None, description="None as long as drills tell no growth.")
+    at_twice: Projection | None = Field(None, description="What a drill of twice this one's size would take.")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -221,12 +222,18 @@ def project(past: Sequence[Past], size: int, at: datetime | None = None) -> Proj
         size: Plain bytes.
         at: When the data are expected to have that size.
     """
-    usable = [one for one in past if one.verdict is not Verdict.UNKNOWN and one.plain_bytes > 0 and one.rto > 0]
+    usable = _usable(past)
     if not usable:
         return None
     fixed, rate = _line(usable)
-    basis = f"{len(usable)} drills" if len(usable) > 1 else "this drill alone"
+    basis = f"{len(usable)} drills" if len(usable) > 1 else "one drill alone"
     return Projection(plain_bytes=size, seconds=round(max(fixed + rate * size, 0.0), 1), at=at, basis=basis)
+
+
+def _usable(past: Sequence[Past]) -> list[Past]:
+    """Return the drills that came to their end and measured something, oldest first."""
+    told = [one for one in past if one.verdict is not Verdict.UNKNOWN and one.plain_bytes > 0 and one.rto > 0]
+    return sorted(told, key=lambda one: one.at)
 
 
 def _line(past: Sequence[Past]) -> tuple[float, float]:
@@ -245,17 +252,15 @@ def _line(past: Sequence[Past]) -> tuple[float, float]:
 
 
 def next_quarter(past: Sequence[Past]) -> Projection | None:
-    """Project the drill of the next quarter: the size grows on as it has grown from drill to drill.
+    """Project the drill of the next quarter: the size grows on as it grew since the first drill, and never shrinks.
 
-    None where fewer than two drills tell a growth.
+    None where no two drills lie two weeks or more apart: nobody can tell a growth from them.
     """
-    known = sorted((one for one in past if one.plain_bytes > 0), key=lambda one: one.at)
-    steps = [(b.plain_bytes - a.plain_bytes) / (b.at - a.at).total_seconds() for a, b in pairwise(known) if b.at > a.at]
-    if len(known) < _LEAST_TO_PROJECT or not steps:
+    known = _usable(past)
+    if not known or known[-1].at - known[0].at < LEAST_SPAN:
         return None
-    span = (known[-1].at - known[0].at).total_seconds()
-    growth = (known[-1].plain_bytes - known[0].plain_bytes) / span if span else 0.0
-    size = max(round(known[-1].plain_bytes + growth * QUARTER.total_seconds()), 0)
+    growth = (known[-1].plain_bytes - known[0].plain_bytes) / (known[-1].at - known[0].at).total_seconds()
+    size = round(known[-1].plain_bytes + max(growth, 0.0) * QUARTER.total_seconds())
     return project(known, size, known[-1].at + QUARTER)
 
 
@@ -290,5 +295,6 @@ def as_answer(drill: Drill) -> Mapping[str, Any]:
         "interrupted": drill.interrupted,
         "left_running": list(drill.left_running),
         "next_quarter": drill.next_quarter.model_dump(mode="json") if drill.next_quarter else None,
+        "at_twice": drill.at_twice.model_dump(mode="json") if drill.at_twice else None,
         "report": drill.id,
     }

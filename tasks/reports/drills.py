@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tasks.core.drill import Drill, Projection, SystemRecovery
+from tasks.core.drill import LEAST_SPAN, Drill, Projection, SystemRecovery
 from tasks.core.report import Verdict
 from tasks.core.restore import Assertion, Phase
 from tasks.core.results import Outcome
@@ -45,12 +45,18 @@ def sentence(drill: Drill) -> str:
     """Say the result with its numbers: how soon it is back, having lost how much, and what was promised."""
     name = wording.plain(drill.title, 80)
     broken = [one.system for one in drill.systems if one.outcome in (Outcome.FAILED, Outcome.ERRORED)]
+    failed = [one.name for one in drill.assertions if one.outcome in (Outcome.FAILED, Outcome.ERRORED)]
+    blind = [f"{one.system} {one.name.partition(':')[0]}" for one in drill.negative_controls if not one.red]
     if drill.interrupted:
         return f"{name}: the drill ended before its time ({drill.interrupted}), and proves nothing"
     if not drill.systems:
         return f"{name}: nothing was restored, so nothing is proven"
     if broken:
         return f"{name} would not be back: {wording.listed(broken)} did not come back well"
+    if failed:
+        return f"{name} would not be back well: {wording.listed(failed)} did not hold"
+    if blind:
+        return f"{name}: a damaged copy was taken for a sound one ({wording.listed(blind)}), so nothing is proven"
     rto, rpo = drill.rto, drill.rpo
     lost = "an unknown amount" if rpo.seconds is None else told(rpo.seconds)
     targets = " / ".join("none" if one is None else told(one) for one in (rto.target, rpo.target))
@@ -187,17 +193,24 @@ def _next(drill: Drill) -> Iterator[Line]:
         yield Line(text=f"{name} could not be torn down", outcome=Outcome.FAILED, remedy="End it by hand.")
     if drill.verdict is Verdict.UNKNOWN:
         yield Line(text="Repeat the drill", remedy="Mend what could not be told first; until then nothing is proven.")
+    if drill.interrupted or not drill.systems:
+        return
     if drill.next_quarter is not None:
-        yield _projected(drill.next_quarter, drill)
+        yield _projected("A drill next quarter would take", drill.next_quarter, drill)
+    else:
+        why = f"Drills that lie {format_duration(LEAST_SPAN.total_seconds())} or more apart tell how the data grow."
+        yield Line(text="How long a drill next quarter takes cannot be told yet", note=why)
+    if drill.at_twice is not None:
+        yield _projected("A drill of twice the size would take", drill.at_twice, drill)
 
 
-def _projected(projection: Projection, drill: Drill) -> Line:
+def _projected(text: str, projection: Projection, drill: Drill) -> Line:
     target = drill.rto_target
     beyond = target is not None and projection.seconds > target
     facts = (told(projection.seconds), f"at {format_bytes(projection.plain_bytes)}", f"from {projection.basis}")
     outcome = Outcome.WARNED if beyond else None
     remedy = "Restore more side by side, or keep less in one place." if beyond else ""
-    return Line(text="A drill next quarter would take", outcome=outcome, facts=facts, remedy=remedy)
+    return Line(text=text, outcome=outcome, facts=facts, remedy=remedy)
 
 
 def _timeline(drill: Drill) -> tuple[Picture, ...]:
@@ -232,7 +245,7 @@ def _draw_phases(figure: Any, palette: Palette, systems: Sequence[SystemRecovery
 
 def _trend(drill: Drill) -> tuple[Picture, ...]:
     past = [*drill.trend, drill.as_past()]
-    if len(past) < 2 or not drill.systems:  # noqa: PLR2004 - one drill has no trend
+    if len(past) < 2 or not drill.systems or drill.interrupted:  # noqa: PLR2004 - one drill has no trend
         return ()
     title = f"RTO and RPO of the last {len(past)} drills"
 

@@ -20,6 +20,7 @@ from tasks.systems.redis import backup as backing
 from tasks.systems.redis.rdb import Check, crc64
 from tasks.systems.redis.replication import Replication
 from tasks.systems.redis.spec import Spec
+from tasks.systems.redis.values import checksum
 from tests.lab.waiting import eventually
 from tests.sinks import MemorySink, follow
 
@@ -73,7 +74,9 @@ async def test_what_was_read_is_the_same_again_on_a_fresh_server(server, admin, 
     admin.config_set("repl-diskless-sync", diskless)
     taken, sink = taken_from(server.address)
     assert taken.counts == {"keys/db0": 3004, "keys/db3": 1}
-    assert taken.details == {"server": "valkey", "counts_are_exact": True, "changes": 0}
+    with redis.Redis.from_url(server.address) as client:
+        values = checksum(client)
+    assert taken.details == {"server": "valkey", "counts_are_exact": True, "changes": 0, "values": values}
     assert abs(taken.consistent_as_of - datetime.now(UTC)) < timedelta(minutes=1)
     assert taken.warnings == ()
     text = backing.recovery(Taken.model_validate_json(taken.model_dump_json()), list(sink.parts))
@@ -100,6 +103,7 @@ def test_the_grant_suffices_and_less_is_refused_with_the_cure(server, admin):
     admin.execute_command("ACL", "SETUSER", *GRANT[1:], f">{SECRET}")
     taken, _ = taken_from(f"redis://{GRANT[1]}:{SECRET}@127.0.0.1:{server.port}/0")
     assert taken.counts["keys/db0"] == 3004
+    assert "values" not in taken.details  # it may not read keys
     admin.execute_command("ACL", "SETUSER", "less", "on", f">{SECRET}", "-@all", "+info", "+select", "+ping")
     with pytest.raises(Denied) as caught:
         taken_from(f"redis://less:{SECRET}@127.0.0.1:{server.port}/0")

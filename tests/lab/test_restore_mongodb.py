@@ -202,6 +202,12 @@ def test_a_copy_that_was_spoilt_is_seen(given, source, tmp_path):
     assert "aggregation over orders" in found
 
 
+def test_what_documents_hold_is_compared_and_not_only_how_many_there_are(given, source, tmp_path):
+    with restored_into_scratch(given, source, tmp_path) as (restored, client):
+        client.shop.orders.update_one({"number": 7}, {"$set": {"at": datetime(2020, 1, 1, tzinfo=UTC)}})
+        assert failed(compare(given[0], source, restored)) == ["checksum of shop.orders"]
+
+
 def test_one_database_or_one_collection_comes_back_alone(given, source, target, tmp_path):
     wanted = order(tmp_path / "scratch", into=target.address, only=("shop.orders", "other"))
     with restoring.restore(*given, source, wanted) as restored, pymongo.MongoClient(target.address) as client:
@@ -266,8 +272,14 @@ def test_the_oplog_leads_from_the_dump_to_the_newest_moment_exactly(given, admin
     with restored_into(target, given, base, tmp_path, latest=True) as (restored, client):
         assert content(client) == content(admin)
         assert content(client, "other") == content(admin, "other")
-        assert failed(compare(given[0], base, restored)) == []
+        found = list(compare(given[0], base, restored))
+        assert failed(found) == []
+        assert {"checksum of shop.orders", "checksum of shop.renamed", "checksum of other.things"} <= {
+            one.name for one in found
+        }
         assert restored.details["replayed"] > 40
+        client.shop.renamed.update_one({}, {"$set": {"a": 2}})
+        assert failed(compare(given[0], base, restored)) == ["checksum of shop.renamed"]
     with restored_into(target, given, base, tmp_path / "dump") as (restored, client):
         assert client.shop.orders.count_documents({}) == 300
         assert restored.counts == base.taken.counts

@@ -25,7 +25,7 @@ from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperE
 from tasks.core.restore import Order, Phase
 from tasks.core.results import Outcome
 from tasks.core.system import Access
-from tasks.systems.postgres import backup, scratch, verify
+from tasks.systems.postgres import backup, overlap, scratch, verify
 from tasks.systems.postgres.restore import endpoints, restore
 from tasks.systems.postgres.spec import Plan, Spec
 from tests.sinks import MemorySink
@@ -381,6 +381,42 @@ def test_one_database_alone_is_restored_with_parallel_jobs(history, tmp_path, mo
     error = refused(history, history.dumps, tmp_path / "b", only=("shoo",))
     assert "'shoo'" in error.message
     assert "shop" in error.hint
+
+
+def test_a_large_dump_is_restored_table_by_table_while_it_is_coming(history, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.systems.postgres.load._SPOOL_FROM", 0)
+    real, ran, came = overlap._claim, [], []
+
+    def claimed(coming):
+        taken = real(coming)
+        if taken is not None:
+            ran.append([block.id for block in taken[1]])
+            came.append(coming.is_whole)
+        return taken
+
+    def slowly(self, chunks):
+        return write(self, followed(self, chunks))
+
+    def followed(self, chunks):
+        """Give a little at a time, and more once that was looked at."""
+        for chunk in chunks:
+            for at in range(0, len(chunk), 4096):
+                yield chunk[at : at + 4096]
+                with self.changed:
+                    if self.size >= 1 << 16:
+                        self.changed.wait_for(lambda: self.error or (self.head and self.seen >= self.size), 60)
+
+    write = overlap.Coming.write
+    monkeypatch.setattr(overlap, "_claim", claimed)
+    monkeypatch.setattr(overlap.Coming, "write", slowly)
+    with restored(history, history.dumps, tmp_path / "it", jobs=3) as found:
+        assert found.counts == history.dumps.taken.counts
+        held = list(verify.compare(spec_of(), history.dumps, found))
+        assert [one.name for one in held if one.outcome is not Outcome.PASSED] == []
+    assert len(ran) >= 2
+    everything = [one for ids in ran for one in ids]
+    assert len(set(everything)) == len(everything)
+    assert False in came
 
 
 def test_a_named_place_must_be_empty_and_is_never_the_live_one(history, tmp_path):

@@ -17,6 +17,7 @@ from tasks.core.errors import ConfigError, Garbled, NotOffered, TransientError
 from tasks.core.restore import Phase
 from tasks.core.results import Outcome
 from tasks.core.system import Access
+from tasks.systems.redis import backup as backing
 from tasks.systems.redis import restore as restoring
 from tasks.systems.redis import scratch as scratching
 from tasks.systems.redis.backup import PART, backup
@@ -64,6 +65,9 @@ def source(server, given):
         client.mset({f"other:{n}": n for n in range(50)})
         client.hset("hash", mapping={"a": 1})
         client.xadd("stream", {"a": "b"})
+        client.zadd("ranks", {"a": 0.1, "b": 2})
+        client.rpush("line", "a", "b")
+        client.sadd("set", "a", "b", "3")
         for number in range(PASSING):
             client.set(f"passing:{number}", "soon gone", px=60_000)
         with redis.Redis.from_url(server.address.replace("/0", "/5")) as elsewhere:
@@ -104,7 +108,13 @@ def test_everything_is_there_again_in_scratch_and_gone_afterwards(given, source,
         assert abs(restored.recovered_to - source.manifest.consistent_as_of) < timedelta(minutes=5)
         found = list(compare(given[0], source, restored))
         assert failed(found) == []
-        assert {"keys/db0", "keys/db5", "keys key:*"} == {assertion.name for assertion in found}
+        assert {assertion.name for assertion in found} == {
+            "keys/db0",
+            "keys/db5",
+            "keys key:*",
+            "checksum of what lasting keys hold",
+            "digest of all keys",
+        }
         with redis.Redis.from_url(restored.address) as client:
             assert client.hget("hash", "a") == b"1"
             client.set("written", "by a smoke test")
@@ -141,7 +151,62 @@ def test_keys_whose_time_is_up_are_counted_and_not_given_out(given, stale, targe
 def test_a_copy_that_was_spoilt_is_seen(given, source, tmp_path):
     with restoring.restore(*given, source, order(tmp_path / "scratch")) as restored:
         assert spoil(given[0], restored) == "removed every key of db0"
-        assert failed(compare(given[0], source, restored)) == ["keys/db0", "keys key:*"]
+        assert failed(compare(given[0], source, restored)) == [
+            "keys/db0",
+            "checksum of what lasting keys hold",
+            "digest of all keys",
+            "keys key:*",
+        ]
+
+
+CHANGES = [
+    lambda client: client.set("key:7", "another"),
+    lambda client: client.hset("hash", "a", 2),
+    lambda client: client.zincrby("ranks", 1, "a"),
+    lambda client: client.rpush("line", "c"),
+    lambda client: client.srem("set", "b"),
+    lambda client: client.xadd("stream", {"c": "d"}),
+    lambda client: client.rename("other:1", "another:1"),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(given, source, tmp_path_factory):
+    with restoring.restore(*given, source, order(tmp_path_factory.mktemp("copy") / "scratch")) as restored:
+        yield restored
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_key_holds_is_compared_and_not_only_how_many_there_are(given, source, copy, change):
+    with redis.Redis.from_url(copy.address) as client:
+        kept = {key: client.dump(key) for key in client.keys("*") if client.ttl(key) < 0}
+        change(client)
+        found = failed(compare(given[0], source, copy))
+        for key in client.keys("another:*"):
+            client.delete(key)
+        for key, value in kept.items():
+            client.restore(key, 0, value, replace=True)
+    assert found == ["checksum of what lasting keys hold", "digest of all keys"]
+    assert failed(compare(given[0], source, copy)) == []
+
+
+def test_where_others_write_no_checksum_is_recorded_and_what_was_loaded_is_held(given, monkeypatch, tmp_path):
+    real = backing._look
+
+    def look(client):
+        client.incr("other:49")
+        return real(client)
+
+    monkeypatch.setattr(backing, "_look", look)
+    sink = MemorySink()
+    written = MemorySource(backup(*given, sink, BackupOrder("rdb")), sink)
+    assert "values" not in written.manifest.details
+    with restoring.restore(*given, written, order(tmp_path / "scratch")) as restored:
+        (held,) = [one for one in compare(given[0], written, restored) if "digest" in one.name]
+        assert (held.outcome, held.note.partition(":")[0]) == (Outcome.PASSED, "as they were loaded")
+        with redis.Redis.from_url(restored.address) as client:
+            client.set("key:7", "another")
+        assert "digest of all keys" in failed(compare(given[0], written, restored))
 
 
 def test_only_keys_with_a_prefix_come_back(given, source, target, tmp_path):

@@ -146,7 +146,27 @@ def test_next_quarters_size_grows_on_as_it_has_grown():
     assert found is not None
     assert found.plain_bytes == pytest.approx(3 * GIB, rel=0.01)
     assert found.seconds == pytest.approx(300, rel=0.01)
-    assert next_quarter([past(0, 100, GIB)]) is None
+    assert found.basis == "2 drills"
+
+
+@pytest.mark.parametrize(
+    "drills",
+    [
+        [],
+        [past(0, 100, GIB)],
+        [past(0.01, 100, GIB), past(0, 100, 2 * GIB)],
+        [past(91, 100, GIB, Verdict.UNKNOWN), past(0, 100, 2 * GIB)],
+        [past(91, 0, 0), past(0, 100, 2 * GIB)],
+    ],
+)
+def test_without_two_drills_that_ended_and_lie_apart_no_growth_is_made_up(drills):
+    assert next_quarter(drills) is None
+
+
+def test_data_that_shrank_are_not_taken_to_shrink_on():
+    found = next_quarter([past(91, 300, 3 * GIB), past(0, 100, GIB)])
+    assert found is not None
+    assert (found.plain_bytes, found.seconds) == (GIB, 100)
 
 
 def test_a_system_is_as_good_as_the_worst_of_what_was_held_against_it():

@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from tasks.core.drill import NegativeControl, Past
+from tasks.core.drill import NegativeControl, Past, Projection
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.reports import bulletin_html, bulletin_markdown, drills
 from tests.unit.test_drill import GIB, NOW, drill, held, recovery
 
 PNG = b"\x89PNG"
+AT_TWICE = Projection(plain_bytes=2 * GIB, seconds=18_000, basis="one drill alone")
+BLIND = NegativeControl(name="bit-flipped", system="database", red=False)
 
 
 def test_the_sentence_says_how_soon_how_much_is_lost_and_what_was_promised():
@@ -24,6 +26,8 @@ def test_the_sentence_says_how_soon_how_much_is_lost_and_what_was_promised():
         ({"systems": (recovery(outcome=Outcome.FAILED),)}, "would not be back: database did not come back well"),
         ({"systems": ()}, "nothing was restored, so nothing is proven"),
         ({"interrupted": "cancelled"}, "ended before its time (cancelled), and proves nothing"),
+        ({"assertions": (held(Outcome.FAILED),)}, "would not be back well: rows did not hold"),
+        ({"negative_controls": (BLIND,)}, "a damaged copy was taken for a sound one (database bit-flipped)"),
         ({"rpo_target": None}, "targets 4 h / none"),
         ({"systems": (recovery(recovered_to=None),)}, "having lost an unknown amount"),
     ],
@@ -33,8 +37,7 @@ def test_the_sentence_never_promises_what_was_not_proven(change, said):
 
 
 def test_a_damaged_copy_that_stayed_green_is_the_first_thing_said():
-    blind = NegativeControl(name="bit-flipped", system="database", red=False)
-    told = drills.bulletin(drill(recovery(), negative_controls=(blind,)))
+    told = drills.bulletin(drill(recovery(), negative_controls=(BLIND,)))
     assert told.verdict is Verdict.FAILED
     assert told.problems[0].text == "database bit-flipped"
 
@@ -54,6 +57,18 @@ def test_charts_show_the_phases_and_from_the_second_drill_on_the_trend():
     assert [one.name for one in second.pictures] == ["trend.png", "timeline.png"]
     assert all(one.light.startswith(PNG) and one.dark.startswith(PNG) for one in second.pictures)
     assert all(one.light != one.dark for one in second.pictures)
+
+
+def test_what_a_drill_at_another_size_takes_is_told_with_what_it_rests_on_or_that_it_cannot_be():
+    first = {line.text: line for _, line in drills.bulletin(drill(recovery(), at_twice=AT_TWICE)).rows()}
+    assert "How long a drill next quarter takes cannot be told yet" in first
+    assert first["A drill of twice the size would take"].facts == ("5 h", "at 2 GiB", "from one drill alone")
+    assert first["A drill of twice the size would take"].outcome is Outcome.WARNED
+    later = AT_TWICE.model_copy(update={"basis": "3 drills", "seconds": 90.0})
+    told = {line.text: line for _, line in drills.bulletin(drill(recovery(), next_quarter=later)).rows()}
+    assert told["A drill next quarter would take"].facts[-1] == "from 3 drills"
+    cut_off = drills.bulletin(drill(recovery(), interrupted="cancelled", at_twice=AT_TWICE))
+    assert not [line for _, line in cut_off.rows() if "would take" in line.text]
 
 
 def test_every_assertion_stands_in_the_page_and_what_did_not_hold_in_the_artifact():

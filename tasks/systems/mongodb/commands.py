@@ -77,7 +77,8 @@ def _rename(made: Made, content: _Content) -> bool:
     if not made.wants(from_database, from_name) or source not in made.counts:
         return False
     made.client.admin.command({"renameCollection": source, "to": target, "dropTarget": True})
-    made.counts[target] = made.counts.pop(source)
+    for held in (made.counts, made.sums):
+        held[target] = held.pop(source, 0)
     made.indexes[target] = made.indexes.pop(source, {})
     return True
 
@@ -112,7 +113,7 @@ def _empty(made: Made, database: str, name: str, content: Mapping[str, Any]) -> 
     space = f"{database}.{name}"
     if space in made.counts:
         made.client[database][name].delete_many({})
-        made.counts[space] = 0
+        made.counts[space] = made.sums[space] = 0
 
 
 _ACTS: dict[str, Callable[[Made, str, str, _Content], None]] = {

@@ -15,6 +15,7 @@ from tasks.core.errors import Garbled
 from tasks.core.restore import Order, Source
 from tasks.systems.mongodb.layout import BUCKETS, collections_in, documents, is_metadata, raw, read_metadata
 from tasks.systems.mongodb.made import Made
+from tasks.systems.mongodb.sums import moved
 
 _AT_ONCE, _BYTES_AT_ONCE = 1000, 4 << 20
 _USERS = ("system.users", "system.roles")
@@ -50,10 +51,11 @@ def load(made: Made, source: Source, order: Order) -> None:
     meter = _Meter(order.progress, sum(job.size for job in jobs))
     pool = ThreadPoolExecutor(max(1, order.jobs), thread_name_prefix="watchkeeper-restore")
     try:
-        for job, count in zip(jobs, pool.map(lambda job: _fill(made, source, meter, job), jobs), strict=True):
-            told = source.manifest.counts.get(job.space, count)
-            if count is None:
+        for job, filled in zip(jobs, pool.map(lambda job: _fill(made, source, meter, job), jobs), strict=True):
+            if filled is None:
                 continue
+            count, made.sums[job.space] = filled
+            told = source.manifest.counts.get(job.space, count)
             if count != told:
                 raise Garbled(f"{job.space} has {count} documents, and {told} were written")
             made.counts[job.space] = count
@@ -95,8 +97,8 @@ def _prepared(made: Made, source: Source) -> list[_Job]:
     return sorted(jobs, key=lambda job: (-job.size, job.part))
 
 
-def _fill(made: Made, source: Source, meter: _Meter, job: _Job) -> int | None:
-    """Fill one collection; return how many documents it has, or None of users and roles."""
+def _fill(made: Made, source: Source, meter: _Meter, job: _Job) -> tuple[int, int] | None:
+    """Fill one collection; return how many documents it has and their sum, or None of users and roles."""
     collection, chunks = made.client[job.database][job.name], meter.read(source.read(job.part))
     if job.is_of_users:
         _users(made, collection, chunks)
@@ -121,18 +123,19 @@ def _whole(chunks: Iterator[bytes]) -> bytes:
     return data
 
 
-def _insert(collection: Collection[dict[str, Any]], chunks: Iterator[bytes]) -> int:
-    count = size = 0
+def _insert(collection: Collection[dict[str, Any]], chunks: Iterator[bytes]) -> tuple[int, int]:
+    count = size = total = 0
     held: list[Any] = []
     for document in documents(chunks):
         held.append(raw(document))
         size += len(document)
+        total = moved(total, come=(document,))
         if len(held) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
             collection.insert_many(held, bypass_document_validation=True)
             count, size, held = count + len(held), 0, []
     if held:
         collection.insert_many(held, bypass_document_validation=True)
-    return count + len(held)
+    return count + len(held), total
 
 
 def _users(made: Made, collection: Collection[dict[str, Any]], chunks: Iterator[bytes]) -> None:

@@ -26,6 +26,7 @@ class Made:
         only: `database` or `database.collection`; all where there is nothing.
         with_users: Whether users and roles come along: in scratch, nowhere else.
         counts: Documents by `database.collection`.
+        sums: What they hold, by the same names: see `sums`.
         indexes: What a collection is to have, by its name and theirs; they are made last.
         views: What makes each view.
         series: Time series whose documents lie in another collection, `system.buckets.<name>`, and are counted there.
@@ -36,6 +37,7 @@ class Made:
     only: tuple[str, ...] = ()
     with_users: bool = False
     counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, int] = field(default_factory=dict)
     indexes: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     views: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     series: set[str] = field(default_factory=set)
@@ -58,13 +60,14 @@ class Made:
             self.views[f"{database}.{name}"] = options
             return
         self.client[database].command({"create": name, **options})
-        self.counts[f"{database}.{name}"] = 0
+        self.counts[f"{database}.{name}"] = self.sums[f"{database}.{name}"] = 0
 
     def add_series(self, database: str, name: str, options: Mapping[str, Any]) -> None:
         """Make an empty time series; the server makes its buckets."""
         self.add_collection(database, name, options)
         self.series.add(f"{database}.{name}")
-        self.counts[f"{database}.{BUCKETS}{name}"] = self.counts.pop(f"{database}.{name}")
+        for held in (self.counts, self.sums):
+            held[f"{database}.{BUCKETS}{name}"] = held.pop(f"{database}.{name}")
 
     def add_indexes(self, space: str, indexes: Sequence[Mapping[str, Any]]) -> None:
         """Remember the indexes of a collection."""
@@ -75,7 +78,7 @@ class Made:
 
     def forget(self, space: str) -> None:
         """Forget a collection or a view that was dropped."""
-        for held in (self.counts, self.indexes, self.views):
+        for held in (self.counts, self.sums, self.indexes, self.views):
             held.pop(space, None)
         self.series.discard(space)
 

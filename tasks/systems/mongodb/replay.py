@@ -9,6 +9,7 @@ from typing import Any
 
 import bson
 from bson import CodecOptions, DatetimeConversion, Timestamp
+from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne
 
 from tasks.systems.mongodb.chain import Limit, moment
@@ -16,6 +17,7 @@ from tasks.systems.mongodb.commands import carry_out
 from tasks.systems.mongodb.diffs import is_replacement, patched
 from tasks.systems.mongodb.layout import BUCKETS, RAW, documents, raw
 from tasks.systems.mongodb.made import Made
+from tasks.systems.mongodb.sums import moved
 
 _AT_ONCE = 1000
 # Dates that Python has none for stay what they are.
@@ -135,6 +137,11 @@ class Replay:
         count = self.made.counts.get(space, 0)
         there = sum(one is not None for one in now.values()) - len(before)
         self.made.counts[space] = count + there
+        self.made.sums[space] = moved(
+            self.made.sums.get(space, 0),
+            gone=[_bytes(before[key]) for key in changed if key in before],
+            come=[_bytes(document) for document in changed.values() if document is not None],
+        )
 
 
 def _after(document: Any, operation: _Operation) -> Any:
@@ -149,6 +156,10 @@ def _after(document: Any, operation: _Operation) -> Any:
         return None  # it is removed later on
     plain = document if isinstance(document, dict) else bson.decode(document.raw, _EXACT)
     return patched(dict(plain), bson.decode(content.raw, _EXACT))
+
+
+def _bytes(document: Any) -> bytes:
+    return bytes(document.raw) if isinstance(document, RawBSONDocument) else bson.encode(document)
 
 
 def _identity(operation: _Operation) -> Any:

@@ -23,6 +23,7 @@ from tasks.systems.mongodb.oplog import read_position
 from tasks.systems.mongodb.replay import Replay
 from tasks.systems.mongodb.scratch import program, scratch
 from tasks.systems.mongodb.spec import Spec
+from tasks.systems.mongodb.sums import shown
 
 _SECONDS, _SCRATCH_SECONDS = 20.0, 10.0
 
@@ -125,6 +126,7 @@ def _told(uri: str, version: str, chain: Chain, made: Made, replay: Replay, newe
             "replayed": replay.applied,
             "indexes": made.index_counts(),
             "expiring": made.expiring(),
+            "sums": {space: shown(made.sums[space]) for space in counted if space in made.sums},
             **({"only": list(made.only)} if made.only else {}),
         },
         warnings=tuple(made.warnings),

@@ -17,6 +17,7 @@ from tasks.systems.mongodb.connection import Blocking, blocking
 from tasks.systems.mongodb.layout import OPLOG, NotBson, collections_in, documents, is_metadata, read_metadata
 from tasks.systems.mongodb.newest import full_name, newest
 from tasks.systems.mongodb.spec import Aggregate, Check, CountCheck, NewestCheck, Spec
+from tasks.systems.mongodb.sums import sum_of
 
 _SECONDS = 20.0
 
@@ -97,6 +98,9 @@ def _collections(client: Blocking, source: Source, restored: Restored) -> Iterat
         ok = there == wanted or (expires and there < wanted)
         note = "the server removes what has expired" if expires and there != wanted else ""
         yield _told(f"documents of {space}", str(there), expected=str(wanted), ok=ok, note=note)
+        if there == wanted and not expires and (told_sum := details.get("sums", {}).get(space)) is not None:
+            summed = sum_of(client, database, name)
+            yield _told(f"checksum of {space}", summed, expected=told_sum, ok=summed == told_sum)
     for space, expected in sorted(details.get("indexes", {}).items()):
         database, _, name = space.partition(".")
         found = len(list(client[database][name].list_indexes()))

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from psycopg.rows import dict_row
 from tasks.clients.process import ProgramFailed, fed
 from tasks.core.errors import ConfigError
 from tasks.core.restore import Order, Phase, Restored, Source
-from tasks.systems.postgres import scratch
+from tasks.systems.postgres import overlap, scratch
 from tasks.systems.postgres.connection import translated
 from tasks.systems.postgres.counting import count_rows
 from tasks.systems.postgres.logical import GLOBALS
@@ -222,31 +223,27 @@ def _is_there(line: str, roles: frozenset[str]) -> bool:
 
 def _database(place: _Place, source: Source, order: Order, name: str, part: str, meter: _Meter, *, spool: bool) -> None:
     target = place.names[name]
-    command = [
-        str(place.programs / "pg_restore"),
-        "--exit-on-error",
-        *([] if place.is_scratch else ["--no-tablespaces"]),
-    ]
-    if target == name and name not in place.databases:
-        command += ["--create", "--dbname", _MAINTENANCE]
-    else:
-        command += ["--dbname", conninfo.make_conninfo("", dbname=target)]
-    given = place.environment(target if target in place.databases else _MAINTENANCE)
     if target != name and target not in place.databases:
         raise ConfigError(f"there is no database {target!r} there", hint=f"createdb {target}")
-    file = order.folder / "spooled.dump"
+    program = str(place.programs / "pg_restore")
+    command = [program, "--exit-on-error", *([] if place.is_scratch else ["--no-tablespaces"])]
+    filling = [*command, "--dbname", conninfo.make_conninfo("", dbname=target)]
+    making = [*command, "--create", "--dbname", _MAINTENANCE] if target not in place.databases else filling
+    given = place.environment(target if target in place.databases else _MAINTENANCE)
     try:
-        if spool:
-            with file.open("wb") as spooled:
-                for chunk in meter.read(source.read(part)):
-                    spooled.write(chunk)
-            fed([*command, f"--jobs={order.jobs}", str(file)], (), environment=given)
-        else:
-            fed(command, meter.read(source.read(part)), environment=given)
+        if not spool:
+            fed(making, meter.read(source.read(part)), environment=given)
+            return
+        programs = overlap.Programs(
+            run=lambda more, chunks: fed([*filling, *more], chunks, environment=place.environment(target)),
+            define=lambda more: fed([*making, *more], (), environment=given),
+            lists=lambda more: fed([program, *more], (), environment={}).output,
+            jobs=order.jobs,
+        )
+        with TemporaryDirectory(dir=order.folder, prefix="spooled-") as folder:
+            overlap.restore(meter.read(source.read(part)), Path(folder) / "dump", programs)
     except ProgramFailed as error:
         raise explained(error) from error
-    finally:
-        file.unlink(missing_ok=True)
 
 
 class _Meter:

@@ -20,6 +20,7 @@ from tasks.systems.redis.counting import keys_by_database
 from tasks.systems.redis.rdb import Check
 from tasks.systems.redis.replication import Position, Replication
 from tasks.systems.redis.spec import Spec
+from tasks.systems.redis.values import checksum, is_small
 
 PART = "dump.rdb"
 
@@ -46,6 +47,11 @@ class _Look:
             return 0
         return max(grown, 1)
 
+    def is_as(self, later: _Look) -> bool:
+        """Tell whether nobody wrote meanwhile."""
+        names = ("rdb_changes_since_last_save", "rdb_last_save_time", "evicted_keys")
+        return self.keys == later.keys and all(self.info.get(name) == later.info.get(name) for name in names)
+
 
 def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:  # noqa: ARG001 - it knows one way
     """Write `dump.rdb`, the whole server as it was when the synchronisation began.
@@ -64,7 +70,8 @@ def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:  # no
 
 
 def _taken(client: redis.Redis, access: Access, sink: Sink, rdb_file: str | None) -> Taken:
-    began, before, check = access.now(), _look(client), Check()
+    values, before, check = *_valued(client), Check()
+    began = access.now()
     total = int(before.info.get("used_memory_dataset", 0))
     with ExitStack() as opened:
         position, chunks = _rdb(client, rdb_file, opened)
@@ -85,10 +92,24 @@ def _taken(client: redis.Redis, access: Access, sink: Sink, rdb_file: str | None
             "server": str(info.get("server_name", "redis")),
             "counts_are_exact": not changes,
             "changes": changes,
+            **({"values": values} if values and not changes else {}),
         },
         warnings=tuple(_warnings(info, has_checksum=has_checksum)),
         source_bytes=int(info["used_memory"]) if "used_memory" in info else None,
     )
+
+
+def _valued(client: redis.Redis) -> tuple[str, _Look]:
+    """Return the checksum of what all keys hold, and a look; "" where it would cost much, or others wrote meanwhile."""
+    before = _look(client)
+    if not is_small(before.info, before.keys):
+        return "", before
+    try:
+        values = checksum(client)
+    except redis.exceptions.NoPermissionError:
+        return "", before
+    after = _look(client)
+    return (values if before.is_as(after) else ""), after
 
 
 def _look(client: redis.Redis) -> _Look:

@@ -23,6 +23,7 @@ from tasks.systems.redis.counting import keys_by_database
 from tasks.systems.redis.rdb import Check
 from tasks.systems.redis.scratch import RDB, program, scratch
 from tasks.systems.redis.spec import Spec
+from tasks.systems.redis.values import checksum, digest, is_small
 
 _AT_ONCE = 500
 _FOREVER = -1
@@ -70,6 +71,10 @@ def _loaded(address: str, access: Access, order: Order) -> Restored:
         if order.only:
             _keep_only(client, order.only)
         counts = keys_by_database(client)
+        if order.into is None:
+            details |= _digest(client)
+        elif is_small(client.info("memory"), counts):
+            details["values"] = checksum(client)
     if order.into is not None:
         details["expired"] = _copy(address, order.into, access)
     return Restored(
@@ -78,6 +83,14 @@ def _loaded(address: str, access: Access, order: Order) -> Restored:
         counts=counts,
         details=details,
     )
+
+
+def _digest(client: redis.Redis) -> dict[str, Any]:
+    """Return what the server itself makes of all its keys, where it does."""
+    try:
+        return {"digest": digest(client)}
+    except redis.ResponseError:
+        return {}
 
 
 def endpoints(address: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import redis
 
+from tasks.clients.process import fed
 from tasks.clients.redis_server import translated
 from tasks.clients.scratch import Served, free_port, served
 from tasks.core.errors import Garbled, NotOffered, TransientError
@@ -26,6 +28,7 @@ _HOST = "127.0.0.1"
 _NOBODY = f"{_HOST} 1"  # a port that only root may listen on, and nobody does
 _LOAD_SECONDS = 3600.0
 _ANSWER_SECONDS = 10.0
+_DEBUG_IS_OFF = 7
 
 
 def program(server: str) -> str:
@@ -74,6 +77,7 @@ def scratch(command: str, folder: Path) -> Iterator[tuple[str, Served]]:
         "replicaof": _NOBODY,
         "replica-read-only": "no",
         "replica-serve-stale-data": "yes",
+        **({"enable-debug-command": "local"} if _asks_for_debug(command) else {}),
     }
     file = folder / "server.conf"
     file.touch(mode=0o600)
@@ -90,6 +94,12 @@ def scratch(command: str, folder: Path) -> Iterator[tuple[str, Served]]:
                 raise Garbled("the scratch server does not read the RDB", hint=" | ".join(tail)) from None
             raise TransientError(error.message, hint=" | ".join(tail)) from None
         yield address, server
+
+
+def _asks_for_debug(command: str) -> bool:
+    """Tell whether a server answers DEBUG DIGEST only where it is told to: those of version 7 and later."""
+    found = re.search(r"\bv=(\d+)", fed([command, "--version"], (), environment={}).output)
+    return found is not None and int(found[1]) >= _DEBUG_IS_OFF
 
 
 def _quoted(value: object) -> str:

@@ -14,6 +14,7 @@ from tasks.systems.redis.connection import connected, selected
 from tasks.systems.redis.counting import keys_by_database
 from tasks.systems.redis.rdb import Check
 from tasks.systems.redis.spec import KeysCheck, Spec
+from tasks.systems.redis.values import checksum, digest
 
 _AT_ONCE = 1000
 
@@ -40,6 +41,7 @@ def compare(spec: Spec, source: Source, restored: Restored) -> Iterator[Assertio
     try:
         with connected(restored.address) as client:
             yield from _counts(client, source, restored)
+            yield from _values(client, source, restored)
             for check in spec.verify:
                 yield _matching(client, check)
     except WatchkeeperError as error:
@@ -73,6 +75,21 @@ def _counts(client: redis.Redis, source: Source, restored: Restored) -> Iterator
     for name in sorted(wanted | now):
         count, there = wanted.get(name, 0), now.get(name, 0)
         yield _told(name, str(there), expected=str(count), ok=abs(there - count) <= slack, note=note)
+
+
+def _values(client: redis.Redis, source: Source, restored: Restored) -> Iterator[Assertion]:
+    """Hold what the keys hold to what was recorded when they were taken, or else to what was loaded."""
+    recorded, details = source.manifest.details.get("values"), restored.details
+    if details.get("only"):
+        recorded = None
+    if (expected := recorded or details.get("values")) is not None:
+        note = "as recorded when it was taken" if recorded else "as the scratch server had loaded them"
+        now = checksum(client)
+        yield _told("checksum of what lasting keys hold", now, expected=expected, ok=now == expected, note=note)
+    if (loaded := details.get("digest")) is not None:
+        now = digest(client)
+        note = "" if recorded else "as they were loaded: others wrote while it was taken, so none is recorded"
+        yield _told("digest of all keys", now, expected=loaded, ok=now == loaded, note=note)
 
 
 def _matching(client: redis.Redis, check: KeysCheck) -> Assertion:
