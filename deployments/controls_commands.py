@@ -102,14 +102,16 @@ def run(
 @click.command(epilog=example("watchkeeper checklist apex", "watchkeeper checklist apex --lab --json"))
 @click.argument("platform")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the list as one HTML file too.")
+@click.option("--plant", is_flag=True, help="Carry on the spec's proofs: plant synthetic data, and look for it.")
 @lab_option
 @state_option
 @json_option
-def checklist(platform: str, *, html: Path | None, lab: bool, state: Path, as_json: bool) -> None:
+def checklist(platform: str, *, html: Path | None, plant: bool, lab: bool, state: Path, as_json: bool) -> None:
     """Judge a platform by every control now, without Prefect or any server.
 
     The list becomes a record of the evidence. It is not kept as a report and nobody is told: the flow
-    `compliance-checklist` does that. Exit code 1 where a control is not kept, or something was not checked.
+    `compliance-checklist` does that. Nothing is changed in the platform but with --plant; without it, what was planted
+    before is judged as it was found then. Exit code 1 where a control is not kept, or something was not checked.
     """
     from tasks.checklists import ChecklistRun
     from tasks.core.report import Verdict
@@ -117,7 +119,7 @@ def checklist(platform: str, *, html: Path | None, lab: bool, state: Path, as_js
 
     with told(as_json=as_json):
         made = ChecklistRun.open(platform, settings_of(state, lab=lab))
-        report = made.report(made.look())
+        report = made.report(made.look(plant=plant))
     bulletin = checklist_words.bulletin(report)
     if as_json:
         click.echo(report.model_dump_json(indent=2))

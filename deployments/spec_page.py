@@ -10,11 +10,27 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from tasks.core.compliance_plan import (
+    AccessLogs,
+    Buckets,
+    Canary,
+    CompliancePlan,
+    Ephemeral,
+    Erasure,
+    Export,
+    Incidents,
+    Kept,
+    Residency,
+    Rotation,
+    Scans,
+    Updates,
+)
 from tasks.core.drill_plan import DrillPlan, Failover, Reconciliation, Smoke
 from tasks.core.limits import REACHABLE, Limit, Measure, Tier
 from tasks.core.platform import Contact, Evening, PlatformSpec, Recovery, Severity, Slack
 from tasks.core.retention import Policy
 from tasks.core.steadiness import Confirm
+from tasks.core.steps import Step
 from tasks.core.system import SystemSpec
 from tasks.core.units import Unit, write_quantity
 from tasks.core.vaults import DeleteKeys, Encryption, FolderVault, S3Vault
@@ -75,6 +91,10 @@ meant.
 
 
 _VAULTS = (FolderVault, S3Vault, DeleteKeys, Policy, Encryption, DrillPlan, Smoke, Reconciliation, Failover)
+_COMPLIANCE = (
+    CompliancePlan, Residency, Canary, Ephemeral, Erasure, Export, Kept, Rotation, Buckets, AccessLogs, Scans, Updates,
+    Incidents, Step,
+)  # fmt: skip
 _JSON_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no"}
 
 
@@ -102,7 +122,7 @@ def spec_page() -> str:
 def _platform() -> Iterator[str]:
     yield "## The platform\n"
     yield from _fields(PlatformSpec)
-    for model in (Slack, Contact, Severity, Recovery, Confirm, Window, Evening, *_VAULTS):
+    for model in (Slack, Contact, Severity, Recovery, Confirm, Window, Evening, *_VAULTS, *_COMPLIANCE):
         yield f"### {model.__name__}\n"
         yield from _fields(model)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from tasks import evidence, platforms
+from tasks.auditing import told
 from tasks.backing_up import version_of_watchkeeper
+from tasks.clients.trial_store import TrialStore
+from tasks.control_runs import judge_clusters, read_results
 from tasks.controls import about
+from tasks.controls.scanners.reading import Results
 from tasks.core.compliance import FLOW, Checklist, Copy, Exceptions, Facts, gone, itemize, settled, void
 from tasks.core.control import Control, Result, settle
 from tasks.core.drill import FLOW as DRILLS
@@ -17,11 +23,16 @@ from tasks.core.drill import Drill
 from tasks.core.errors import WatchkeeperError
 from tasks.core.manifest import Manifest
 from tasks.core.operating import Operated, Ran, operating
+from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.statements import REMIND, Request, Statement
-from tasks.inspections import report_store
+from tasks.core.system import Access
+from tasks.core.trials import Trial
+from tasks.core.vaults import S3Vault
+from tasks.inspections import report_store, store_beside_reports
+from tasks.proving import Prover
 from tasks.runs import Run
 from tasks.schedules import slots
 from tasks.statements import Statements
@@ -39,7 +50,15 @@ _NEWEST = 10
 
 
 class ChecklistRun(Run):
-    """What a checklist is made of."""
+    """What a checklist is made of.
+
+    Attributes:
+        entries: Every backup that was seen: vault, id, when it was taken.
+    """
+
+    def __init__(self, platform: PlatformSpec, access: Access, settings: Settings) -> None:
+        super().__init__(platform, access, settings)
+        self.entries: list[tuple[str, str, datetime]] = []
 
     @classmethod
     def open(cls, name: str, settings: Settings) -> ChecklistRun:
@@ -50,8 +69,12 @@ class ChecklistRun(Run):
         """
         return cls(platforms.load(name, settings), platforms.access(settings), settings)
 
-    def look(self) -> Facts:
-        """Fetch the facts; what cannot be had is said in them, and the others are there all the same."""
+    def look(self, *, plant: bool = False) -> Facts:
+        """Fetch the facts; what cannot be had is said in them, and the others are there all the same. Blocks.
+
+        Args:
+            plant: Whether the spec's proofs are carried on: what is due is looked for, and synthetic data is planted.
+        """
         protected = {name: tuple(spec.backup.to) for name, spec in self.platform.protected.items() if spec.backup}
         copies, unread = self._copies(protected)
         now, kept = self.access.now(), report_store(self.settings)
@@ -72,11 +95,37 @@ class ChecklistRun(Run):
             now, protected, copies=copies, unread=unread, health=health, checked=checked, drilled=drilled,
             ledger=ledger, statements=tuple(self._statements(people)), requests=tuple(self._asked(people)),
             operated=self._operated(ran, people, now),
+            **self._seen(unread, plant=plant),
         )  # fmt: skip
+
+    def _seen(self, unread: dict[str, str], *, plant: bool) -> dict[str, Any]:
+        """Return what is seen at the systems themselves."""
+        trials = asyncio.run(self._tried(plant=plant))
+        seen = asyncio.run(told(self.platform, self.access, self.entries, unread))
+        locked = [name for name, vault in self.platform.vaults.items() if isinstance(vault, S3Vault) and vault.lock]
+        return {
+            "plan": self.platform.compliance,
+            "told": seen,
+            "trials": tuple(trials),
+            "roles": tuple(contact.role for contact in self.platform.contacts),
+            "locked": tuple(locked),
+        }
+
+    async def _tried(self, *, plant: bool) -> list[Trial]:
+        store = TrialStore(store_beside_reports(self.settings, "trials"))
+        try:
+            if not plant:
+                return store.all(self.platform.platform, self.settings.environment)
+            return await Prover(self.platform, self.access, store, self.settings.environment).prove()
+        except WatchkeeperError as error:
+            self.trouble("trials", error, Outcome.WARNED)
+            return []
 
     def report(self, facts: Facts, *, scheduled: datetime | None = None, run_url: str | None = None) -> Checklist:
         """Judge the facts and put the list together."""
         judged = [settled(settle(control, facts), facts) for control in about("platform")]
+        judged += judge_clusters(facts.told.audits)
+        judged += [settle(control, self.scans()) for control in about("scanners")]
         results = {one.control.id: one.result for one in judged}
         judged += [settle(control, Exceptions(facts.now, facts.statements, results)) for control in about("waivers")]
         before, last_month = self._before()
@@ -88,6 +137,17 @@ class ChecklistRun(Run):
             operated=tuple(facts.operated or ()),
             compared_with=compared.finished if compared else None,
         )
+
+    def scans(self) -> Results:
+        """Return what scanners wrote into the folder of the spec, with how old it may be."""
+        plan = self.platform.compliance.scans
+        if plan is None:
+            return Results()
+        try:
+            return read_results(Path(self.access.resolver.resolve(plan.folder)), self.access.now(), plan.within)
+        except WatchkeeperError as error:
+            self.trouble("scans", error, Outcome.WARNED)
+            return Results()
 
     def _copies(self, protected: dict[str, tuple[str, ...]]) -> tuple[list[Copy], dict[str, str]]:
         copies: list[Copy] = []
@@ -107,6 +167,7 @@ class ChecklistRun(Run):
 
     def _of(self, vault: Vault, system: str) -> Iterator[Copy]:
         entries = [one for one in vault.entries(self.platform.platform, system) if one.state == "complete"]
+        self.entries += [(vault.name, one.id, one.time) for one in entries]
         for entry in entries[-_NEWEST:]:
             manifest = vault.get(entry.folder)
             records = [read_verification(vault, f"{entry.folder}/{record}") for record in entry.verified]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tasks.controls import about
 from tasks.controls.kubernetes.reading import Manifests
 from tasks.controls.scanners.reading import Results
-from tasks.core.control import Judged, Result, settle, summary
+from tasks.core.audit import Audits, Part, missing, of_kind
+from tasks.core.control import Breach, Judged, Result, settle, summary
 from tasks.core.errors import ConfigError
 
 _ENDINGS = frozenset({".yaml", ".yml", ".json"})
@@ -98,20 +102,7 @@ def judge_results(folder: Path) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such folder or file.
     """
-    if not folder.exists():
-        raise ConfigError(f"there is no {folder}", hint="name a folder with the scanners' results, or one file")
-    facts = Results()
-    paths = (
-        sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".sarif"))
-        if folder.is_dir()
-        else [folder]
-    )
-    for path in paths:
-        name = str(path.relative_to(folder)) if folder.is_dir() else path.name
-        try:
-            facts.read(path.read_bytes(), name)
-        except OSError as error:
-            facts.unread[name] = f"it cannot be read: {error.strerror}"
+    facts = read_results(folder)
     judged = sorted((settle(control, facts) for control in about("scanners")), key=_worst_first)
     findings = [finding for one in judged for finding in one.findings()]
     results = {one.result for one in judged}
@@ -119,7 +110,7 @@ def judge_results(folder: Path) -> dict[str, Any]:
     return {
         "verdict": "failed" if Result.FAIL in results else "unknown" if blind else "passed",
         "summary": {
-            "files": len(paths),
+            "files": sum(map(len, facts.files.values())) + len(facts.unread),
             "resources": sum(map(len, facts.files.values())),
             "findings": len(findings),
             "controls": summary(judged),
@@ -129,3 +120,53 @@ def judge_results(folder: Path) -> dict[str, Any]:
         "controls": [one.as_dict() for one in judged],
         "not_judged": [{"file": name, "line": 1, "why": "unknown", "what": why} for name, why in facts.unread.items()],
     }
+
+
+def read_results(folder: Path, now: datetime | None = None, within: timedelta | None = None) -> Results:
+    """Read what scanners wrote into the JSON and SARIF files under a folder, or into one file.
+
+    Args:
+        folder: A folder or a file.
+        now: Aware time, where their age counts.
+        within: How old the newest result of a scanner may be.
+
+    Raises:
+        ConfigError: There is no such folder or file.
+    """
+    if not folder.exists():
+        raise ConfigError(f"there is no {folder}", hint="name a folder with the scanners' results, or one file")
+    facts = Results(now=now, within=within)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".sarif"))
+    for path in paths if folder.is_dir() else [folder]:
+        name = str(path.relative_to(folder)) if folder.is_dir() else path.name
+        try:
+            facts.read(path.read_bytes(), name)
+            facts.written[name] = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        except OSError as error:
+            facts.unread[name] = f"it cannot be read: {error.strerror}"
+    return facts
+
+
+def judge_clusters(audits: Audits) -> list[Judged]:
+    """Judge what is in the clusters of a platform; nothing where it has none.
+
+    A finding names its resource; where a cluster could not be read, no control is green.
+    """
+    clusters = of_kind(audits, "kubernetes")
+    if not clusters:
+        return []
+    facts, blind = Manifests(), "; ".join(missing(clusters, Part.RESOURCES))
+    for system, audited in clusters.items():
+        facts.read(json.dumps({"apiVersion": "v1", "kind": "List", "items": audited.resources}), system)
+    judged = []
+    for control in about("kubernetes"):
+        one = settle(control, facts)
+        if blind and one.result in (Result.PASS, Result.NOT_APPLICABLE):
+            one = replace(one, result=Result.NOT_CHECKED, reason=blind)
+        judged.append(replace(one, breaches=tuple(replace(breach, what=_named(breach)) for breach in one.breaches)))
+    return judged
+
+
+def _named(breach: Breach) -> str:
+    of = breach.resource
+    return "/".join(filter(None, (of.get("kind"), of.get("name"), breach.container))) + f": {breach.what}"

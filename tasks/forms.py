@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tasks.controls import about
+from tasks.controls import listed
 from tasks.core.ends import PATTERN
 from tasks.core.statements import EVIDENCE
 from tasks.platforms import platform_names, system_names
@@ -25,12 +25,10 @@ ScenarioName = Literal[
 ]
 """A disaster that can be rehearsed."""
 
-ControlName = Annotated[str, Field(json_schema_extra={"enum": [one.id for one in about("platform")]})]
+ControlName = Annotated[str, Field(json_schema_extra={"enum": [one.id for one in listed() if one.about != "waivers"]})]
 """A control of a platform's checklist."""
 
-AttestableName = Annotated[
-    str, Field(json_schema_extra={"enum": [one.id for one in about("platform") if one.attestable]})
-]
+AttestableName = Annotated[str, Field(json_schema_extra={"enum": [one.id for one in listed() if one.attestable]})]
 """A control that a person may attest where no machine can tell."""
 
 Said = Annotated[str, Field(min_length=1)]

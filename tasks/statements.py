@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tasks import evidence, platforms
 from tasks.clients.blobs import BlobStore
-from tasks.controls import about
+from tasks.controls import listed
 from tasks.core.errors import ConfigError
 from tasks.core.manifest import new_id
 from tasks.core.model import Model
@@ -126,7 +126,7 @@ def state(
     """
     spec = platforms.load(platform, settings)
     now = now or datetime.now(UTC)
-    known = {one.id: one for one in (*about("platform"), *about("waivers"))}
+    known = {one.id: one for one in listed()}
     if control not in known:
         raise ConfigError(f"{control!r} is no control of a platform", hint=f"there are {', '.join(known)}")
     if kind == "attestation" and not known[control].attestable:

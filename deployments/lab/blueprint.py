@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from deployments.lab import application, archiving, certificates, log_lines, vaults
+from deployments.lab import application, archiving, certificates, compliance, log_lines, vaults
 from deployments.lab.kubernetes.seeds import SEEDS
 from deployments.lab.pieces import SOCKET, Lab, Piece
 from deployments.lab.servers import (
@@ -41,7 +41,7 @@ BACKUP, BACKUP_SQL = "watchkeeper-backup", "watchkeeper_backup"
 """The users of the `grant-backup` files."""
 STORE = "s3"
 """The process that plays every S3."""
-_LOGGED = timedelta(hours=3)
+_LOGGED = timedelta(hours=6)
 _FILES = 20
 
 
@@ -108,10 +108,13 @@ def draw(specs: Iterable[PlatformSpec], state: Path) -> tuple[Blueprint, Lab]:
         _inner(plan, spec)
         vaults.provide(plan, spec)
         application.provide(plan, spec)
+        compliance.mark(plan, spec)
         for link in spec.links.values():
             if isinstance(link, AddressReference) and link.default is None:
                 plan.fill(link, f"http://{HOST}:1/")
     _prepare(plan)
+    for spec in specs:
+        compliance.provide(plan, spec)
     return plan, _stand_ins(plan, specs)
 
 
@@ -333,7 +336,7 @@ def _log_files(plan: Blueprint, target: str, system: Any) -> Piece:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = log_lines.ordinary(now - _LOGGED, now)
-        path.write_text("".join(f"{at.isoformat()} {text}\n" for at, text in lines), encoding="utf-8")
+        path.write_text("".join(f"{log_lines.stamped(at, text)}\n" for at, text in lines), encoding="utf-8")
     if not paths:
         return Piece(target, "logs", note="the lab writes only files whose paths are relative")
     return Piece(target, "logs", details={"file": str(paths[0])})

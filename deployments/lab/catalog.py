@@ -194,7 +194,7 @@ def _write(name: str) -> Callable[[Piece, Workshop], Undo]:
         before = path.stat().st_size
         lines = log_lines.written({name}, datetime.now(UTC))
         with path.open("a", encoding="utf-8") as file:
-            file.writelines(f"{at.isoformat()} {text}\n" for at, text in lines)
+            file.writelines(f"{log_lines.stamped(at, text)}\n" for at, text in lines)
         return lambda: os.truncate(path, before)
 
     return make
@@ -289,6 +289,8 @@ FAULTS: tuple[Fault, ...] = (
         brute_force="A hundred failed logins from one address.",
         injection="Two attempts at SQL injection.",
         degraded="Open circuits, slow phases, degraded answers.",
+        flood="Thirteen hundred requests of one address run into the rate limit.",
+        hoarding="A known address asks for sixty times as much as usual.",
     ),
     Fault("expiring", ("tls",), "The certificate expires in 5 days.", _with_drivers("certificate", days=5), _LEAF),
     Fault("expired", ("tls",), "The certificate expired yesterday.", _with_drivers("certificate", days=-1), _LEAF),
@@ -312,6 +314,7 @@ FAULTS: tuple[Fault, ...] = (
         error_body="Answers 200 with an error in the body.",
         garbage="Answers 200 with bytes that are neither UTF-8 nor JSON.",
         endless="Answers 200 with a body that never ends.",
+        careless="Answers as ever, and leaves undone what nobody sees.",
     ),
     *_at_control(
         "kubernetes",
@@ -326,6 +329,7 @@ FAULTS: tuple[Fault, ...] = (
         pvc_pending="A claim waits for a volume that never comes.",
         service_without_endpoints="The first service selects no pod any more.",
         node_busy="A node has no CPU and no memory left.",
+        node_abroad="A node stands in another region.",
         certificate_fails="cert-manager cannot renew: a Certificate is not Ready and ends in 5 days.",
     ),
     *_at_control(

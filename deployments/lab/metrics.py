@@ -83,6 +83,7 @@ def machine(instance: str) -> list[Series]:
         counter("node_cpu_seconds_total", 0.28, mode="user", cpu="0", **where),
         gauge("node_memory_MemTotal_bytes", 16 * gibibyte, 0.0, **where),
         gauge("node_load5", 1.1, 0.2, **where),
+        gauge("apt_upgrades_pending", 0, 0.0, origin="Debian-Security", arch="amd64", **where),
         gauge("node_memory_MemAvailable_bytes", 7 * gibibyte, 0.1, **where),
         counter("node_network_receive_bytes_total", 2e6, device="eth0", **where),
         counter("node_network_transmit_bytes_total", 1e6, device="eth0", **where),

@@ -25,7 +25,7 @@ from deployments.lab.servers import nats, osmem, rabbitmq, seaweedfs
 _REDIS_GRANT = (
     "~* resetchannels -@all +@connection +ping +info +config|get +slowlog|get +slowlog|len +latency|latest "
     "+memory|stats +memory|usage +client|list +dbsize +lastsave +scan +type +ttl +pttl +llen +lindex +hlen +zrange "
-    "(~service_registry:* +getrange +hmget)"
+    "+acl|users +acl|dryrun (~service_registry:* +getrange +hmget)"
 )
 _NAMED_BY_ROWS = 20
 """So many objects the rows in `data/` name."""
@@ -60,6 +60,8 @@ def _postgres(piece: Piece) -> None:
             sql.Identifier(BACKUP_SQL), piece.details["backup_password"]
         )
         connection.execute(words)
+        for role in (owner, sql.Identifier(MONITOR), sql.Identifier(BACKUP_SQL)):
+            connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL {}").format(role, _expiry()))
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} STRATEGY file_copy").format(name, owner))
     with psycopg.connect(piece.address, dbname=database, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
@@ -72,6 +74,11 @@ def _postgres(piece: Piece) -> None:
         connection.execute("SELECT pg_stat_statements_reset()")
 
 
+def _expiry() -> sql.Literal:
+    """Return when the passwords of the lab end."""
+    return sql.Literal(f"{datetime.now(UTC) + timedelta(days=60):%Y-%m-%d}")
+
+
 def _mongodb(piece: Piece) -> None:
     database, password = piece.details["database"], piece.details["password"]
     # clusterMonitor is all that MongoDB asks for; this server wants the four others for what it should cover.
@@ -79,6 +86,9 @@ def _mongodb(piece: Piece) -> None:
     roles += [{"role": "read", "db": "local"}, {"role": "dbAdmin", "db": database}, {"role": "read", "db": database}]
     client: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(piece.address, serverSelectionTimeoutMS=5000) as client:
+        view = {"resource": {"db": "", "collection": ""}, "actions": ["viewUser"]}
+        client.admin.command("createRole", "watchkeeperAudit", privileges=[view], roles=[])
+        roles.append({"role": "watchkeeperAudit", "db": "admin"})
         client.admin.command("createUser", MONITOR, pwd=password, roles=roles)
         client.admin.command("createUser", BACKUP, pwd=piece.details["backup_password"], roles=["backup"])
         for name, documents in _eyewear(datetime.now(UTC)).items():
@@ -176,6 +186,10 @@ def _s3(piece: Piece) -> None:
         if "ephemeral" in bucket or "uploads" in bucket:
             rule = expiry if "ephemeral" in bucket else expiry | {"ID": "OldUploads", "Expiration": {"Days": 90}}
             store.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+        default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        store.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [default]})
+        if piece.details.get("versioned"):
+            store.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         for key, body in _objects(bucket, prefix):
             store.put_object(Bucket=bucket, Key=key, Body=body)
     finally:

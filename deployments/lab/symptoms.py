@@ -14,7 +14,7 @@ from deployments.lab.metrics import FAULT, Labels, Series, counter, gauge, healt
 Make = Callable[[str], list[Series]]
 _MANY = 20.0
 _BUCKET = "_bucket"
-FULL_DISK, FULL_GPU = {"lab": "full-disk"}, {"lab": "full-gpu"}
+FULL_DISK, FULL_GPU, OUTDATED = {"lab": "full-disk"}, {"lab": "full-gpu"}, {"lab": "outdated"}
 
 
 def _errors(platform: str) -> list[Series]:
@@ -147,6 +147,12 @@ def _full_gpu(platform: str) -> list[Series]:
     ]
 
 
+def _updates(platform: str) -> list[Series]:
+    """Every machine has security updates that wait."""
+    known = [one for one in healthy(platform) if one.labels["__name__"] == "apt_upgrades_pending"]
+    return [gauge("apt_upgrades_pending", 7, **_but_name(one) | OUTDATED) for one in known]
+
+
 class Symptom(NamedTuple):
     """What is worse on a bad day.
 
@@ -180,6 +186,7 @@ SYMPTOMS: dict[str, Symptom] = {
         "prometheus", "Logins fail and rate limits are run into all the time, for 40 minutes already.", _attack
     ),
     "disk-full": Symptom("host", "The file system at / of every machine is full.", _full_disk, FULL_DISK),
+    "updates": Symptom("host", "Seven security updates wait on every machine.", _updates, OUTDATED),
     "gpu-memory": Symptom("host", "The memory of every graphics processor is taken.", _full_gpu, FULL_GPU),
 }
 """Each symptom by name."""

@@ -40,6 +40,9 @@ _LONGEST_MESSAGE = 300
 _FORBIDDEN = re.compile(r'cannot (\w+) resource "([^"]+)" in API group "([^"]*)"')
 
 
+_METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
 class Expired(Unreachable):
     """410: the state that was asked for is no longer kept; a list is to be begun anew."""
 
@@ -181,6 +184,24 @@ class Connection:
                 raise Garbled("the answer to a list has no items")
             yield from items or []
             token = meta.get("continue") or ""
+            if not token:
+                return
+
+    def metadata(self, path: str) -> Iterator[Object]:
+        """Yield the metadata of a list's items, and nothing else of them: the server leaves the rest out.
+
+        Raises:
+            Garbled: It sent more than metadata; nothing of it is handed on.
+            WatchkeeperError: As `get` has it.
+        """
+        token = ""
+        while True:
+            query = {"limit": str(PAGE)} | ({"continue": token} if token else {})
+            answer = _object(self._asked(_Call("GET", path, query, _METADATA_ALONE)))
+            if answer.get("kind") != "PartialObjectMetadataList":
+                raise Garbled("the server sends whole objects where it was asked for their metadata")
+            yield from answer.get("items") or []
+            token = (answer.get("metadata") or {}).get("continue") or ""
             if not token:
                 return
 

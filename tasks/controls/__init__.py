@@ -34,3 +34,8 @@ def controls() -> dict[str, Control[Any]]:
 def about(subject: str) -> list[Control[Any]]:
     """Return the controls whose facts are of one sort."""
     return [control for control in controls().values() if control.about == subject]
+
+
+def listed() -> list[Control[Any]]:
+    """Return the controls that a platform's checklist may hold: of itself, its clusters, its scanners, its waivers."""
+    return [control for subject in ("platform", "kubernetes", "scanners", "waivers") for control in about(subject)]

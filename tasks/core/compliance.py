@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, computed_field
 
+from tasks.core.audit import Told
+from tasks.core.compliance_plan import CompliancePlan
 from tasks.core.control import Judged, Result
 from tasks.core.ends import written_end
 from tasks.core.model import Model
@@ -17,6 +19,7 @@ from tasks.core.operating import Operated
 from tasks.core.report import Report, Verdict
 from tasks.core.run_report import RunReport
 from tasks.core.statements import Request, Statement, attested, voided, waiver_of
+from tasks.core.trials import Trial
 
 FLOW = "compliance-checklist"
 _TOLD = (Result.ATTESTED, Result.WAIVED, Result.FAIL, Result.ERROR, Result.STALE, Result.NOT_CHECKED)
@@ -62,6 +65,11 @@ class Facts:
         statements: What people stated, in the spec or by form.
         requests: When people were asked to attest.
         operated: What was to run in the last month, and what did; None where that cannot be told.
+        plan: What the spec promises, and how that is put to the proof.
+        told: What systems, logs and the spec's lists tell.
+        trials: What was planted, and what was found of it.
+        roles: The contacts of the spec, by role.
+        locked: The vaults in which backups are to be locked.
     """
 
     now: datetime
@@ -76,6 +84,11 @@ class Facts:
     statements: Sequence[Statement] = ()
     requests: Sequence[Request] = ()
     operated: Sequence[Operated] | None = None
+    plan: CompliancePlan = field(default_factory=CompliancePlan)
+    told: Told = field(default_factory=Told)
+    trials: Sequence[Trial] = ()
+    roles: Sequence[str] = ()
+    locked: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

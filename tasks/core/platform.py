@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from tasks.core.compliance_plan import CompliancePlan
 from tasks.core.drill_plan import DrillPlan
 from tasks.core.foresight import Foresight
 from tasks.core.model import Model
@@ -127,6 +128,9 @@ class PlatformSpec(Model):
     )
     drill: DrillPlan = Field(DrillPlan(), description="How its recovery is rehearsed.")
     capacity: Foresight = Field(Foresight(), description="How its capacity plan is made.")
+    compliance: CompliancePlan = Field(
+        default_factory=CompliancePlan, description="What is promised of it, and how that is put to the proof."
+    )
     systems: dict[Name, SystemSpec] = Field(min_length=1, description="What it relies on, by name.")
 
     @model_validator(mode="after")
@@ -157,10 +161,18 @@ class PlatformSpec(Model):
         for name, protected in self.protected.items():
             for position, vault in enumerate(protected.backup.to if protected.backup is not None else ()):
                 yield ("systems", name, "backup", "to", str(position)), vault, tuple(self.vaults)
-        for path, name, kinds in self.drill.uses():
-            yield ("drill", *path), name, tuple(it for it in systems if not kinds or self.systems[it].kind in kinds)
+        yield from self._in_plans()
         for section, position, entry in self.digest.entries():
             yield ("digest", section, str(position)), entry, self._measured(lasting=section == "business")
+
+    def _in_plans(self) -> Iterator[tuple[tuple[str, ...], str, tuple[str, ...]]]:
+        """Yield what the drill and the compliance name."""
+        for plan, uses in (("drill", self.drill.uses()), ("compliance", self.compliance.uses())):
+            for path, name, kinds in uses:
+                fitting = (it for it in self.systems if not kinds or self.systems[it].kind in kinds)
+                yield (plan, *path), name, tuple(fitting)
+        for path, name in self.compliance.vaults():
+            yield ("compliance", *path), name, tuple(self.vaults)
 
     def _measured(self, *, lasting: bool) -> tuple[str, ...]:
         """Return every `system.measurement`; where it must last, of the systems that know their past."""

@@ -18,11 +18,19 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, create_model
 
+from tasks.core.audit import Audited
 from tasks.core.backup import Backup, Recovery
+from tasks.core.compliance_plan import CompliancePlan
+from tasks.core.logscan.scan import Scan
 from tasks.core.manifest import Manifest
 from tasks.core.platform import PlatformSpec
 from tasks.core.restore import Assertion, Compare, Endpoints, Parse, Restore, Restored, Source, Spoil
+from tasks.core.steps import Step, Taken
 from tasks.core.system import Access, Probe, SystemSpec
+
+Take = Callable[[SystemSpec, Step, str, Access], Awaitable[Taken]]
+Audit = Callable[[SystemSpec, CompliancePlan, Access], Awaitable[Audited]]
+Scanning = Callable[[SystemSpec, Scan, Access], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,24 @@ class Kind:
             return None
         module = importlib.import_module(f"{self.package}.workload_usage")
         return cast("Callable[[SystemSpec, Access, Any, datetime], Awaitable[Any]]", module.usage_of)
+
+    def steps(self) -> Take | None:
+        """Import and return what takes steps at such a system, or None where the kind takes none."""
+        if not self.can("steps"):
+            return None
+        return cast("Take", importlib.import_module(f"{self.package}.steps").take)
+
+    def audit(self) -> Audit | None:
+        """Import and return what tells how such a system is guarded, or None where the kind tells nothing of it."""
+        if not self.can("audit"):
+            return None
+        return cast("Audit", importlib.import_module(f"{self.package}.audit").audit)
+
+    def scan(self) -> Scanning | None:
+        """Import and return what hands a system's log lines to a scan for attacks, or None."""
+        if not self.can("scanning"):
+            return None
+        return cast("Scanning", importlib.import_module(f"{self.package}.scanning").scan)
 
     def values(self) -> Callable[[SystemSpec, Restored, str], Iterator[str]] | None:
         """Import and return what asks a restored copy for one column of texts, or None where the kind has none."""

@@ -178,8 +178,11 @@ def test_starios_gateway_asks_its_services_at_their_own_addresses(redis_server, 
 def audit_logs(postgres_server):
     """The address of a database whose audit log has one entry of January 2025 and one of February."""
     with psycopg.connect(postgres_server.address, autocommit=True) as connection:
-        connection.execute("CREATE TABLE audit_logs (at timestamptz)")
-        connection.execute("INSERT INTO audit_logs VALUES ('2025-01-31 12:00Z'), ('2025-02-02 12:00Z')")
+        connection.execute(
+            "CREATE TABLE audit_logs (id bigint GENERATED ALWAYS AS IDENTITY, actor text, action text, subject text, "
+            "at timestamptz)"
+        )
+        connection.execute("INSERT INTO audit_logs (at) VALUES ('2025-01-31 12:00Z'), ('2025-02-02 12:00Z')")
         yield postgres_server.address
         connection.execute("DROP TABLE audit_logs")
 

@@ -114,14 +114,18 @@ def test_each_time_at_which_nothing_ran_is_named_and_what_is_explained_is_no_bre
 
 def test_a_statement_counts_as_attested_and_lapses():
     named = "incident-contacts"
-    facts = Facts(AT, statements=(statement(named, "attestation"),))
-    found = result(named, facts)
+
+    def heard(**given):
+        facts = Facts(AT, statements=(statement(named, "attestation", **given),))
+        return settled(result(named, facts), facts)
+
+    found = heard()
     assert found.result is Result.ATTESTED
     assert "ada: because" in found.reason
     assert "https://wiki.example/1" in found.reason
-    over = Facts(AT, statements=(statement(named, "attestation", until=AT - DAY),))
-    assert result(named, over).result is Result.FAIL
-    assert "not attested" in result(named, over).breaches[0].what
+    over = heard(until=AT - DAY)
+    assert over.result is Result.FAIL
+    assert "not attested" in over.breaches[0].what
 
 
 def request(controls, until, **more):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from email.utils import format_datetime
 from typing import Any
@@ -247,8 +247,17 @@ def _list(cluster: Cluster, target: Target, request: Request) -> Answer:
         meta |= {"continue": page.token} if page.token else {}
         meta |= {"remainingItemCount": page.remaining} if page.remaining is not None else {}
     shown = [_bare(_shown(resource, item)) for item in items]
+    if "as=PartialObjectMetadataList" in request.headers.get("accept", ""):
+        return Answer.of(_metadata_alone(meta, items))
     body = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta, "items": shown}
     return Answer.of(body)
+
+
+def _metadata_alone(meta: Mapping[str, Any], items: Iterable[Any]) -> dict[str, Any]:
+    """Return a list as a server does that is asked for metadata: with what manages its fields, and without them."""
+    version = "meta.k8s.io/v1"
+    shown = [{"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": item["metadata"]} for item in items]
+    return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": meta, "items": shown}
 
 
 def _exact(query: Mapping[str, str], token: str, limit: int) -> int:

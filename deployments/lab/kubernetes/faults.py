@@ -35,6 +35,17 @@ def _lose_node(cluster: Cluster) -> None:
     cluster.troubles.lost_nodes.add(cluster.store.all("nodes")[-1]["metadata"]["name"])
 
 
+def _locate_last(cluster: Cluster, region: str) -> None:
+    """Let the last node stand in a region."""
+    node = cluster.store.all("nodes")[-1]
+    labels = {**node["metadata"]["labels"], "topology.kubernetes.io/region": region}
+    cluster.store.put(known("nodes"), {**node, "metadata": {**node["metadata"], "labels": labels}})
+
+
+def _move_node(cluster: Cluster) -> None:
+    _locate_last(cluster, "us-east-1")
+
+
 def _forbid(cluster: Cluster) -> None:
     _bind(cluster, RESTRICTED)
 
@@ -159,6 +170,7 @@ FAULTS: dict[str, Callable[[Cluster], None]] = {
     "forbidden": _forbid,
     "image-pull": _bad_image,
     "node-not-ready": _lose_node,
+    "node-abroad": _move_node,
     "hpa-at-ceiling": _at_ceiling,
     "certificate-fails": _spoil_certificates,
     "job-failed": _fail_job,
@@ -181,6 +193,7 @@ def mend(cluster: Cluster) -> None:
         broken, cluster.troubles = cluster.troubles, Troubles(logged=cluster.troubles.logged)
         _bind(cluster, "cluster-admin")
         _issue_again(cluster, broken.good_certificates)
+        _locate_last(cluster, SEEDS[cluster.name].location)
         for plural, namespace, name in broken.added:
             cluster.store.remove(known(plural), namespace, name)
         for name, selector in broken.good_services.items():

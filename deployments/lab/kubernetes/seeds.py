@@ -67,6 +67,7 @@ class Seed:
     claims: dict[str, str] = field(default_factory=dict)
     certificates: dict[str, str] = field(default_factory=dict)
     cronjobs: dict[str, str] = field(default_factory=dict)
+    location: str = "eu-central-1"
 
 
 def _service(name: str, replicas: int = 2, port: int = 8000, ceiling: int = 6) -> Workload:
@@ -105,6 +106,7 @@ SEEDS = {
         ),
         configmaps={"stario-config": {"ENVIRONMENT": "production"}},
         secrets=("stario-secrets",),
+        location="uz-tashkent",
     ),
     "eyewear": Seed(
         "eyewear-ml",
@@ -159,7 +161,7 @@ def plant(cluster: Cluster, seed: Seed) -> None:
         labels = {"kubernetes.io/metadata.name": name}
         _add(cluster, "namespaces", {"metadata": {"name": name, "labels": labels}, "status": {"phase": "Active"}})
     for index in range(_NODES):
-        _add(cluster, "nodes", _node(f"{cluster.name}-node-{index + 1}"))
+        _add(cluster, "nodes", _node(f"{cluster.name}-node-{index + 1}", seed.location))
     for role in _roles():
         _add(cluster, "clusterroles", role)
     store.add(known("clusterrolebindings"), admin_binding())
@@ -202,11 +204,12 @@ def _roles() -> list[Object]:
     ]
 
 
-def _node(name: str) -> Object:
+def _node(name: str, location: str) -> Object:
     capacity = {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}
     status = {"capacity": capacity, "allocatable": capacity, "conditions": []}
     status["nodeInfo"] = {"kubeletVersion": "v1.36.0", "operatingSystem": "linux", "architecture": "amd64"}
-    return {"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}, "spec": {}, "status": status}
+    labels = {"kubernetes.io/hostname": name, "topology.kubernetes.io/region": location}
+    return {"metadata": {"name": name, "labels": labels}, "spec": {}, "status": status}
 
 
 def _template(workload: Workload) -> Object:

@@ -73,7 +73,8 @@ def server(
         folder: Its own folder.
         port: Of the S3 protocol; nine more are chosen.
         admin: Who may do everything.
-        users: Further users by name with their keys and the buckets that they may read, write and list.
+        users: Further users by name with their keys and the buckets that they may read, write and list; those without
+            a dot in their names are the buckets' administrators too.
         name: What logs call it.
     """
     binary = Path(sys.prefix) / "bin" / "weed"
@@ -100,6 +101,7 @@ def server(
         environment={
             "GOMEMLIMIT": "200MiB",
             "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",
+            "WEED_S3_SSE_KEK": secrets.token_hex(32),  # what encrypts the keys of buckets that it is to encrypt
         },  # volumes that a bucket begins with; 7 by itself
         patience=1,  # it waits for clients that are long gone
     )
@@ -122,7 +124,9 @@ def _identities(admin: Keys, users: Mapping[str, tuple[Keys, tuple[str, ...]]]) 
     everything = ["Admin", "Read", "Write", "List", "Tagging"]
     identities = [_identity("admin", admin, everything)]
     for name, (keys, buckets) in users.items():
-        actions = [f"{action}:{bucket}" for bucket in buckets for action in _ACTIONS]
+        # How a bucket is guarded only its administrator may ask; whoever writes backups is none.
+        allowed = _ACTIONS if "." in name else (*_ACTIONS, "Admin")
+        actions = [f"{action}:{bucket}" for bucket in buckets for action in allowed]
         identities.append(_identity(name, keys, actions))
     return identities
 

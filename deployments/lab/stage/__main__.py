@@ -24,6 +24,7 @@ def main() -> None:
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     values = config.get("environment", {})
     threading.Thread(target=go_on, args=(values, ended), name="business", daemon=True).start()
+    threading.Thread(target=stage.keep_clean, args=(ended,), name="cleaner", daemon=True).start()
     stage.run()
     ended.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from deployments.lab.loopback import Answer, Handler, Request
@@ -14,8 +15,15 @@ KINDS = {
     "slow": "answers after five seconds",
     "garbage": "answers 200 with bytes that are neither UTF-8 nor JSON",
     "endless": "answers 200 with a body that never ends",
+    "careless": "answers as ever, and leaves undone what nobody sees: traces, erasures, clean-ups, whole exports",
 }
 _SLOW_SECONDS = 5.0
+_CARELESS = "x-lab-careless"
+
+
+def is_careless(request: Request) -> bool:
+    """Tell whether a request came to a service that leaves undone what nobody sees."""
+    return _CARELESS in request.headers
 
 
 class Faults:
@@ -48,6 +56,10 @@ class Faults:
         with self._changed:
             return {"faults": dict(self._on), "kinds": KINDS, "targets": sorted(self._targets)}
 
+    def has(self, target: str, fault: str) -> bool:
+        """Tell whether a service has a fault."""
+        return self._on.get(target) == fault
+
     def around(self, target: str, handler: Handler) -> Handler:
         """Put a service's fault, whenever it has one, before its answers."""
         bad: dict[str | None, Callable[[str], Answer]] = {
@@ -61,6 +73,8 @@ class Faults:
             fault = self._on.get(target)
             if fault == "slow":
                 self._linger(target)
+            if fault == "careless":
+                request = replace(request, headers={**request.headers, _CARELESS: "yes"})
             return bad[fault](target) if fault in bad else handler(request)
 
         return handle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ from deployments.lab.loopback import Answer, Handler, Listeners, Request
 from deployments.lab.stage import apex, eyewear, stario, stylesync, synesthesia
 from deployments.lab.stage.faults import Faults
 from deployments.lab.stage.service import Service, plain_service
+from deployments.lab.stage.stario_content import keep_clean
 from deployments.lab.stage.stores import Stores
 from deployments.lab.stage.tls import Certificate
 
@@ -61,6 +63,12 @@ class Stage:
         platform = target.partition("/")[0]
         front = f"{platform}/{_FRONT.get(platform, 'api')}"
         return self.faults.around(front, self._service(front))
+
+    def keep_clean(self, ended: threading.Event) -> None:
+        """Clear away what Stario's cleaner would, until all is ended; returns at once where Stario is not played."""
+        target = "stario/gateway"
+        if target in self.ports:
+            keep_clean(Stores("stario", self._environment), lambda: self.faults.has(target, "careless"), ended)
 
     def run(self) -> None:
         """Serve until `stop`."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from datetime import date, timedelta
 from functools import partial
-from hashlib import sha256
-from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from deployments.lab.loopback import Answer, Handler, Request
 from deployments.lab.stage.service import Service, bearer, health, ready
+from deployments.lab.stage.stario_content import QUEUE, Orders, erase, export_audit_logs
 from deployments.lab.stage.stores import Stores, fetch
 
 SERVICES = {
@@ -65,9 +63,12 @@ def _gateway(stores: Stores) -> Service:
     pending.set_function(lambda: _queue_length(stores) or 0)
     Counter("payments", "Payments.", ["status"], registry=gateway.registry).labels("success").inc(912)
     gateway.on("POST", "/payments/webhook/payme", payment_webhook)
+    orders = Orders(stores)
     guarded: dict[tuple[str, str], Callable[[Request, Stores], Answer]] = {
         ("POST", "/content/audit-logs/export"): export_audit_logs,
-        ("POST", "/content/legal-export"): export_for_the_court,
+        ("POST", "/content/legal-export"): orders.take,
+        ("GET", "/content/legal-export"): orders.hand_over,
+        ("POST", "/admin/users/erase"): erase,
         ("GET", "/admin/compliance/report"): compliance_report,
     }
     for (method, path), handler in guarded.items():
@@ -109,44 +110,6 @@ def _for_admins(handler: Callable[[Request, Stores], Answer], stores: Stores) ->
     return guarded
 
 
-def _range(request: Request) -> tuple[dict[str, Any], date, date] | None:
-    try:
-        wanted = request.json()
-        first, last = date.fromisoformat(wanted["date_from"]), date.fromisoformat(wanted["date_to"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    return (wanted, first, last) if first <= last else None
-
-
-def export_audit_logs(request: Request, stores: Stores) -> Answer:
-    """Count the audit log's entries of a range of days; both ends are in it."""
-    wanted = _range(request)
-    if wanted is None:
-        return Answer.of({"detail": "date_from and date_to are needed, as 2025-01-31"}, 422)
-    return _audit_logs(stores, wanted[1], wanted[2])
-
-
-def _audit_logs(stores: Stores, first: date, last: date) -> Answer:
-    import psycopg  # noqa: PLC0415 - drivers are loaded after the ports are open
-
-    statement = "SELECT count(*) FROM audit_logs WHERE at >= %s AND at < %s"
-    try:
-        (count,) = stores.query(statement, (first, last + timedelta(days=1)))
-    except psycopg.Error:
-        return Answer.of({"detail": "the audit log cannot be read"}, 503)
-    return Answer.of({"date_from": first.isoformat(), "date_to": last.isoformat(), "entries": count})
-
-
-def export_for_the_court(request: Request, _stores: Stores) -> Answer:
-    """Accept an order for a legal export."""
-    wanted = _range(request)
-    if wanted is None or not wanted[0].get("case_id") or not wanted[0].get("user_ids"):
-        return Answer.of({"detail": "case_id, user_ids, date_from and date_to are needed"}, 422)
-    case = str(wanted[0]["case_id"])
-    number = sha256(case.encode()).hexdigest()[:12]
-    return Answer.of({"case_id": case, "export_id": f"exp-{number}", "status": "prepared"}, 202)
-
-
 def compliance_report(_request: Request, stores: Stores) -> Answer:
     """Say what the monthly checklist asks for, as far as the stores know it."""
     conditions = stores.check(("database", "cache", "storage"))
@@ -162,6 +125,6 @@ def _queue_length(stores: Stores) -> int | None:
     from redis.exceptions import RedisError  # noqa: PLC0415
 
     try:
-        return int(stores.redis().llen("ephemeral_deletion_queue"))
+        return int(stores.redis().llen(QUEUE))
     except (RedisError, OSError, ValueError):
         return None

@@ -134,30 +134,42 @@ class Stores:
 
     def _ask_s3(self) -> None:
         """List the buckets with the platform's own key: it shows that the store answers and knows us."""
+        self._signed("GET", "/")
+
+    def delete_object(self, bucket: str, key: str) -> None:
+        """Delete an object with the platform's own key.
+
+        Raises:
+            Unhappy: The store refuses.
+            OSError: There is no answer within the time-out.
+        """
+        self._signed("DELETE", f"/{bucket}/{key}")
+
+    def _signed(self, method: str, path: str) -> None:
         from botocore.auth import S3SigV4Auth  # noqa: PLC0415
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
         from botocore.credentials import Credentials  # noqa: PLC0415
 
-        request = AWSRequest("GET", f"{(self.value('S3_URL') or '').rstrip('/')}/")
+        request = AWSRequest(method, (self.value("S3_URL") or "").rstrip("/") + path)
         credentials = Credentials(self.value("S3_ACCESS_KEY") or "", self.value("S3_SECRET_KEY") or "")
         S3SigV4Auth(credentials, "s3", "us-east-1").add_auth(request)
-        fetch(str(request.url), dict(request.headers.items()))
+        fetch(str(request.url), dict(request.headers.items()), method)
 
 
-def fetch(url: str, headers: Mapping[str, str] | None = None) -> bytes:
+def fetch(url: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> bytes:
     """Return the body behind an address.
 
     Raises:
-        Unhappy: The status is not 200.
+        Unhappy: The status is not 200, or 204.
         OSError: There is no answer within the time-out.
     """
     import urllib3  # noqa: PLC0415
 
     try:
-        answer = urllib3.request("GET", url, headers=headers, timeout=_SECONDS, retries=False)
+        answer = urllib3.request(method, url, headers=headers, timeout=_SECONDS, retries=False)
     except urllib3.exceptions.HTTPError as error:
         raise OSError(str(error)) from error
-    if answer.status != 200:  # noqa: PLR2004
+    if answer.status not in (200, 204):
         raise Unhappy(f"status {answer.status}")
     return answer.data
 

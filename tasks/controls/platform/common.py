@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tasks.core.compliance import Copy, Facts
 from tasks.core.control import Breach, Control, Judgement, Severity
+from tasks.core.moments import moment
 from tasks.core.report import Report, SystemReport
 from tasks.core.results import Finding, Outcome
-from tasks.core.statements import Statement, attested
 
 FRESH = timedelta(days=2)
 """A health check that is older says nothing of today."""
@@ -59,6 +60,19 @@ def unread(facts: Facts, judged: Judgement) -> Judgement:
     return judged
 
 
+def time_of(row: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a time of a row; None where it is left out.
+
+    Raises:
+        ValueError: It is none, or has no zone.
+    """
+    value = row.get(name)
+    if value is None or value == "":
+        return None
+    found = value if isinstance(value, datetime) else moment(value)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def control(
     name: str,
     title: str,
@@ -89,44 +103,4 @@ def control(
         good=good,
         owner=owner,
         attestable=attestable,
-    )
-
-
-def stated(
-    name: str,
-    title: str,
-    *,
-    remedy: str,
-    soc2: tuple[str, ...] = (),
-    iso: tuple[str, ...] = (),
-    gdpr: tuple[str, ...] = (),
-    severity: Severity = Severity.MEDIUM,
-) -> Control[Facts]:
-    """Return a control of which no machine can tell yet: only a person's statement, as long as it holds, settles it."""
-
-    def judge(facts: Facts) -> Judgement:
-        return attested(name, facts.statements, facts.requests, facts.now)
-
-    def case(until: datetime) -> Facts:
-        begin = AT - timedelta(days=90)
-        one = Statement(
-            id="a", kind="attestation", platform="p", control=name, by="x", text="t", evidence="https://wiki.example/1",
-            at=begin, until=until,
-        )  # fmt: skip
-        return Facts(AT, statements=(one,))
-
-    return control(
-        name,
-        title,
-        proves="That a person stated it, by name and for a time; nothing that a machine saw.",
-        severity=severity,
-        remedy=remedy,
-        judge=judge,
-        bad=lambda: case(AT - timedelta(days=1)),
-        good=lambda: case(AT + timedelta(days=1)),
-        soc2=soc2,
-        iso=iso,
-        gdpr=gdpr,
-        owner="people",
-        attestable=True,
     )

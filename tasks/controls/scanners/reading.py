@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from tasks.core.control import Breach, Judgement
@@ -43,11 +44,17 @@ class Results:
         holes: What the scanners found.
         files: Which tool wrote which file.
         unread: Why a file is no result that is known.
+        written: When a file was written, where that counts.
+        now: When it is, where that counts.
+        within: How old the newest result of a scanner may be.
     """
 
     holes: list[Hole] = field(default_factory=list)
     files: dict[str, list[str]] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+    written: dict[str, datetime] = field(default_factory=dict)
+    now: datetime | None = None
+    within: timedelta | None = None
 
     def read(self, text: str | bytes, file: str) -> None:
         """Read one file; one that no scanner is known to write so is told."""
@@ -172,6 +179,10 @@ def of_tools(results: Results, *tools: str) -> Judgement:
     if judged.looked == 0:
         judged.gaps.append(f"there is no result of {' or '.join(tools)}")
         return judged
+    for tool in tools:
+        ages = [results.written[file] for file in results.files.get(tool, ()) if file in results.written]
+        if ages and results.now is not None and results.within is not None and results.now - max(ages) > results.within:
+            judged.stale = f"the newest result of {tool} is of {max(ages):%Y-%m-%d}"
     known = {"pip-audit", "npm audit", "trivy", "grype"}
     for hole in results.holes:
         mine = hole.tool in tools or ("SARIF" in tools and hole.tool not in known)

@@ -31,6 +31,7 @@ UNAUTHORIZED, TOO_MANY = 401, 429
 
 Found = Callable[[What, str, Hour, int], None]
 Hit = Callable[[str, Hour, str, str], None]
+Served = Callable[[str, Hour], None]
 
 
 class Access:
@@ -41,10 +42,12 @@ class Access:
         hit: Told of an injection: source, hour, pattern, the part that matched.
         hours: Reads the times of this file.
         proxies: Whose X-Forwarded-For is believed.
+        served: Told of every request, where traffic is counted.
     """
 
-    def __init__(self, found: Found, hit: Hit, hours: Hours, proxies: Proxies) -> None:
+    def __init__(self, found: Found, hit: Hit, hours: Hours, proxies: Proxies, served: Served | None = None) -> None:
         self._found, self._hit, self._hours, self._proxies = found, hit, hours, proxies
+        self._served = served
 
     def line(self, line: bytes) -> bool:
         """Read one whole line; tell whether it is one of an access or error log."""
@@ -59,9 +62,11 @@ class Access:
         hour = self._hours.common(head[3])
         code = int(status)
         hit_by = injection(target(request)) or injection(referrer or b"") or injection(agent or b"")
-        if code not in (UNAUTHORIZED, TOO_MANY) and not hit_by:
+        if code not in (UNAUTHORIZED, TOO_MANY) and not hit_by and self._served is None:
             return True
         source = self._source(head[1], head[2], after)
+        if self._served is not None:
+            self._served(source, hour)
         if code == UNAUTHORIZED:
             self._found(What.FAILED_LOGIN, source, hour, 1)
         elif code == TOO_MANY:

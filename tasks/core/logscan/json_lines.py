@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tasks.core.logscan.access import TOO_MANY, UNAUTHORIZED, Found, Hit, target
+from tasks.core.logscan.access import TOO_MANY, UNAUTHORIZED, Found, Hit, Served, target
 from tasks.core.logscan.addresses import UNKNOWN, Proxies, canonical
 from tasks.core.logscan.hours import UNTOLD, Hour, Hours
 from tasks.core.logscan.injection import injection
@@ -64,13 +64,21 @@ class JsonLines:
         proxies: Whose X-Forwarded-For is believed.
         sshd: Judges what the journal has of sshd.
         inner: Reads the line that a container wrote, where an engine wrapped it into JSON.
+        served: Told of every request, where traffic is counted.
     """
 
     def __init__(
-        self, found: Found, hit: Hit, hours: Hours, proxies: Proxies, sshd: Sshd, inner: Callable[[bytes], bool]
+        self,
+        found: Found,
+        hit: Hit,
+        hours: Hours,
+        proxies: Proxies,
+        sshd: Sshd,
+        inner: Callable[[bytes], bool],
+        served: Served | None = None,
     ) -> None:
         self._found, self._hit, self._hours, self._proxies = found, hit, hours, proxies
-        self._sshd, self._inner = sshd, inner
+        self._sshd, self._inner, self._served = sshd, inner, served
 
     def line(self, line: bytes) -> bool:
         """Read one whole line; tell whether it is an object of JSON."""
@@ -86,9 +94,12 @@ class JsonLines:
         failed = status == UNAUTHORIZED or _says_failed(document)
         limited = status == TOO_MANY or (not failed and _says(document, _LIMITED))
         hit = next(filter(None, map(injection, _texts(document))), None)
-        if not (failed or limited or hit):
+        counted = self._served is not None and status != 0
+        if not (failed or limited or hit or counted):
             return True
         hour, source = self._hour(document), self._source(document)
+        if counted and self._served is not None:
+            self._served(source, hour)
         if failed:
             self._found(What.FAILED_LOGIN, source, hour, 1)
         if limited:

@@ -17,6 +17,7 @@ from tasks.core.logscan.hours import Hour, Hours
 from tasks.core.logscan.json_lines import JsonLines
 from tasks.core.logscan.sshd import Sshd
 from tasks.core.logscan.tally import Count, What
+from tasks.core.logscan.traffic import Traffic
 
 _MOST_SAMPLES = 20
 _MOST_SHOWN = 10_000
@@ -83,6 +84,7 @@ class Scan:
         proxies: Whose X-Forwarded-For is believed.
         zone: Of times that name none.
         limits: What is too much.
+        traffic: Where the requests of each address are counted, where they are.
     """
 
     def __init__(
@@ -91,7 +93,9 @@ class Scan:
         proxies: Proxies | None = None,
         zone: ZoneInfo | None = None,
         limits: Limits | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        self.traffic = traffic
         self._format, self._proxies = written, proxies or Proxies()
         self._zone, self._limits = zone or ZoneInfo("UTC"), limits or Limits()
         self._counts = {what: Count() for what in What}
@@ -115,9 +119,16 @@ class Scan:
         self.files.append(file)
         hours = Hours(self._zone, reference, year)
         sshd = Sshd(self._counts[What.FAILED_LOGIN].add, hours)
-        access = Access(self._found, self._hit, hours, self._proxies)
+        served = None if self.traffic is None else self.traffic.add
+        access = Access(self._found, self._hit, hours, self._proxies, served)
         documents = JsonLines(
-            self._found, self._hit, hours, self._proxies, sshd, lambda line: sshd.line(line) or access.line(line)
+            self._found,
+            self._hit,
+            hours,
+            self._proxies,
+            sshd,
+            lambda line: sshd.line(line) or access.line(line),
+            served,
         )
         try:
             self._go_over(file, lines, _reader(self._format, sshd, access, documents))
@@ -125,6 +136,8 @@ class Scan:
             sshd.end()
             for count in self._counts.values():
                 count.settle(hours)
+            if self.traffic is not None:
+                self.traffic.settle(hours)
         return file
 
     @staticmethod

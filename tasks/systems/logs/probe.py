@@ -24,7 +24,7 @@ _MARGIN = 0.6  # of the system's time: what was read must still be counted
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield how often each pattern matched within the time looked back, and how much was read for it."""
-    haul, now = await _read(spec, access), access.now()
+    haul, now = await haul_of(spec, access), access.now()
     counts = {name: Count(name, pattern) for name, pattern in spec.patterns.items()}
     for taken in haul.taken:
         await in_thread(_count, taken, counts)
@@ -44,7 +44,13 @@ def _count(taken: Taken, counts: dict[str, Count]) -> None:
     look_at(taken.lines(), counts.values())
 
 
-async def _read(spec: Spec, access: Access) -> Haul:
+async def haul_of(spec: Spec, access: Access) -> Haul:
+    """Read all the logs of a spec, within its bounds.
+
+    Raises:
+        Unreachable: What has them gives no answer.
+        WatchkeeperError: They cannot be read at all.
+    """
     if spec.inside is None:
         now = access.now()
         window = Window(now - spec.since, now, ZoneInfo(spec.timezone))

@@ -86,7 +86,7 @@ _Part = Callable[[JsonApi, Spec, _Read], AsyncIterator[Reading]]
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield the cluster's health, its nodes' disks and heaps, and its indices; what one part cannot is a gap of it."""
     end = asyncio.get_running_loop().time() + spec.timeout.total_seconds() * _MARGIN
-    address, headers = access.resolver.resolve(spec.url), _credentials(spec, access)
+    address, headers = access.resolver.resolve(spec.url), credentials(spec, access)
     async with session(address, ca_bundle=access.ca_bundle, headers=headers) as client:
         api = JsonApi(client, end, what="OpenSearch", grant=_GRANT)
 
@@ -104,7 +104,12 @@ async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
                     yield Gap.of(error, name)
 
 
-def _credentials(spec: Spec, access: Access) -> dict[str, str]:
+def credentials(spec: Spec, access: Access) -> dict[str, str]:
+    """Return the headers that the spec's user sends.
+
+    Raises:
+        ConfigError: Half of them is missing.
+    """
     if spec.user is None or spec.password is None:
         if spec.user is not None or spec.password is not None:
             raise ConfigError("a user and a password belong together", hint="give both, or none")

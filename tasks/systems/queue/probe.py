@@ -25,14 +25,14 @@ _DELIVERED = "unacked_index"
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield how many jobs wait, how long the oldest has waited, and what Celery's workers have not acknowledged."""
-    client = connection(_address(spec, access), spec.timeout.total_seconds(), access)
+    client = connection(holder_address(spec, access), spec.timeout.total_seconds(), access)
     try:
         async with client:
-            lists = _lists(spec)
-            lengths = [await _whole(client.llen(name)) for name in lists]
+            names = lists(spec)
+            lengths = [await _whole(client.llen(name)) for name in names]
             yield CATALOG.read("depth", sum(lengths), at=access.now(), note=_by_priority(spec, lengths))
             if spec.timestamp is not None:
-                async for reading in _oldest(client, spec, lists, access):
+                async for reading in _oldest(client, spec, names, access):
                     yield reading
             if spec.celery is not None:
                 async for reading in _unacknowledged(client, access):
@@ -41,7 +41,12 @@ async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
         raise translated(error) from None
 
 
-def _address(spec: Spec, access: Access) -> Any:
+def holder_address(spec: Spec, access: Access) -> Any:
+    """Return the address of the Redis that holds the queue.
+
+    Raises:
+        ConfigError: There is none.
+    """
     holder: Any = (access.systems or {}).get(spec.inside)
     if holder is None or holder.kind != "redis":
         raise ConfigError(f"the platform has no Redis named {spec.inside}", hint="name one in `in`")
@@ -53,7 +58,7 @@ async def _whole(answer: Awaitable[int] | int) -> int:
     return await cast("Awaitable[int]", answer)
 
 
-def _lists(spec: Spec) -> list[str]:
+def lists(spec: Spec) -> list[str]:
     """Name the lists that make up the queue: Celery keeps one for each priority but 0 beside the queue's own."""
     if spec.celery is None:
         return [cast("str", spec.list)]
@@ -67,10 +72,10 @@ def _by_priority(spec: Spec, lengths: list[int]) -> str:
     return ", ".join(f"{length} of priority {step}" for step, length in counts if length)
 
 
-async def _oldest(client: redis.asyncio.Redis, spec: Spec, lists: list[str], access: Access) -> AsyncIterator[Reading]:
+async def _oldest(client: redis.asyncio.Redis, spec: Spec, names: list[str], access: Access) -> AsyncIterator[Reading]:
     """Look at both ends of each list, as some push where others pop; no part of a job but its time is kept."""
     try:
-        ends = [await cast("Awaitable[Any]", client.lindex(name, end)) for name in lists for end in (0, -1)]
+        ends = [await cast("Awaitable[Any]", client.lindex(name, end)) for name in names for end in (0, -1)]
         times = [_time(job, cast("str", spec.timestamp)) for job in ends if job is not None]
     except exceptions.NoPermissionError as error:
         yield Gap.of(translated(error), "oldest_job")
