@@ -172,7 +172,7 @@ def settled(judged: Judged, facts: Facts) -> Judged:
         return replace(judged, result=Result.ATTESTED, reason=f"{said.attested}; no machine: {judged.reason}")
     if said.breaches:
         return replace(judged, result=Result.FAIL, breaches=tuple(said.breaches))
-    return judged
+    return replace(judged, reason="; ".join(filter(None, (judged.reason, *said.gaps))))
 
 
 def itemize(

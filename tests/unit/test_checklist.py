@@ -133,17 +133,21 @@ def request(controls, until, **more):
     return Request.model_validate(known | more)
 
 
+def heard(name, facts):
+    return settled(result(name, facts), facts)
+
+
 def test_what_people_were_asked_and_nobody_said_in_time_is_not_attested_and_no_longer_open():
     named = "incident-contacts"
-    waiting = result(named, Facts(AT, requests=(request((named,), AT + DAY),)))
+    waiting = heard(named, Facts(AT, requests=(request((named,), AT + DAY),)))
     assert (waiting.result, "may attest until 2026-02-01" in waiting.reason) == (Result.NOT_CHECKED, True)
-    over = result(named, Facts(AT, requests=(request((named,), AT),)))
+    over = heard(named, Facts(AT, requests=(request((named,), AT),)))
     assert over.result is Result.FAIL
     assert over.breaches[0].what.startswith("not attested: people were asked on 2026-01-24")
-    other = result("post-mortems", Facts(AT, requests=(request((named,), AT),)))
+    other = heard("post-mortems", Facts(AT, requests=(request((named,), AT),)))
     assert other.result is Result.NOT_CHECKED
     said = Facts(AT, statements=(statement(named, "attestation"),), requests=(request((named,), AT),))
-    assert result(named, said).result is Result.ATTESTED
+    assert heard(named, said).result is Result.ATTESTED
 
 
 def machine(judge):
