@@ -78,7 +78,7 @@ def test_a_good_spec_is_read_with_a_byte_order_mark_and_windows_lines():
         (
             "title: Web",
             "titel: x\ntitle: Web",
-            "shop.yaml:2:1: titel: unknown key; did you mean 'title'?; allowed: capacity, confirm,",
+            "shop.yaml:2:1: titel: unknown key; did you mean 'title'?; allowed: capacity, compliance, confirm,",
         ),
         (
             "memory_used",
