@@ -6,6 +6,7 @@ What cannot be read keeps nothing else from being judged: it is named with the r
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -137,9 +138,16 @@ class Gathering:
         without = "it has no lifecycle rule: nothing is ever removed by itself"
         return replace(
             bucket,
-            used=self._series.get(f"{name}/size"),
+            used=self._held(name, bucket),
             ages=without if rules is not None and len(rules) and not rules.iloc[-1] else "",
         )
+
+    def _held(self, name: str, bucket: Bucket) -> pd.Series[float] | None:
+        """Return the bytes in a bucket: as the health checks listed it, else as an exporter tells its share."""
+        if (listed := self._series.get(f"{name}/size")) is not None or not bucket.quota or not bucket.name:
+            return listed
+        of = (key for key in self._series if "/bucket_used[" in key and bucket.name in re.split(r"[\[\] ]", key))
+        return next((self._series[key] * bucket.quota for key in of), None)
 
     def _database(self, name: str, database: Database, clusters: Sequence[Cluster]) -> Database:
         used = self._series.get(f"{name}/connections_used")

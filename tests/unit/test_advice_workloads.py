@@ -214,6 +214,16 @@ def test_what_grows_day_after_day_is_called_a_leak_and_when_it_ends():
     assert isinstance(advise(workload(container(memory=448 * MIB)), used(memory=swinging)), Fine)
 
 
+def test_a_leak_that_is_killed_within_two_weeks_is_urgent_and_one_without_a_limit_is_to_be_found():
+    memory = (300 + 20 * (TIMES - TIMES[0]) / 86400) * MIB
+    soon = advise(workload(container(memory=768 * MIB, memory_limit=768 * MIB)), used(memory=memory))
+    assert soon.when is When.NOW
+    assert "at its limit in 9 days" in soon.why
+    roomy = container(memory=720 * MIB, memory_limit=8 * GIB)
+    found = advise(workload(roomy), used(memory=memory))
+    assert (found.do, found.when, found.patches) == ("Find what api leaks", When.MONTH, ())
+
+
 def test_what_fits_is_left_as_it_is():
     assert isinstance(advise(workload(container(memory=500 * MIB)), used()), Fine)
 
@@ -335,6 +345,19 @@ def test_what_is_forecast_raises_the_ceiling_before_it_is_reached():
     advice = together(one, scaler(), usage, ahead=3.5)
     assert (advice.when, advice.changes[0].after) == (When.MONTH, "20")
     assert any("late end of what is forecast" in text for text in advice.evidence)
+
+
+def test_what_the_autoscaler_itself_saw_counts_where_it_is_kept_and_its_other_metrics_too():
+    one = workload(container(cpu=0.25, cpu_limit=None, memory=500 * MIB))
+    seen = replace(used(0.2), seen=series(2.0 + 0.2 * DAY))
+    advice = together(one, scaler(), seen)
+    assert advice.changes[0].after == str(math.ceil(2.2 * 1.1 / (0.7 * 0.25)))
+    asked = replace(used(0.4), wanted={"rps": series(12 + 2 * DAY)})
+    scaled = replace(scaler(), targets=(Target("cpu", 0.7), Target("rps")))
+    advice = together(one, scaled, asked)
+    assert advice.why == "rps asks for up to 16 replicas of 10"
+    assert advice.unknown == ()
+    assert together(one, scaled, used(0.4), pods={"rps": 30.0}).changes[0].after == "30"
 
 
 def test_other_metrics_of_an_autoscaler_are_said_to_be_unknown():

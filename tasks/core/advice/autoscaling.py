@@ -26,7 +26,7 @@ from tasks.core.advice import requests
 from tasks.core.advice.amounts import load_text, whole_cpu
 from tasks.core.advice.facts import Autoscaler, Usage, Workload
 from tasks.core.advice.model import Advice, Change, Fine, Judged, Patch, Replayed, Saving, Unjudged, When
-from tasks.core.advice.needs import RULES, Need, Rules, clean, needs_of, step_of
+from tasks.core.advice.needs import FEWEST, RULES, Need, Rules, clean, needs_of, step_of
 from tasks.core.units import format_duration
 
 _FEWEST = 2
@@ -37,6 +37,7 @@ _TOLERANCE = 0.1
 _STABLE = 300.0
 """Seconds for which it waits before it takes pods away."""
 _SMALL = 1e-9
+_LATELY = pd.Timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def advise(
     now: datetime,
     *,
     ahead: float | None = None,
+    pods: Mapping[str, float] | None = None,
     rules: Rules = RULES,
 ) -> Judged:
     """Say what a workload that is scaled by CPU should ask for, and between how many replicas.
@@ -72,6 +74,7 @@ def advise(
         now: The time.
         ahead: The most cores that are expected of all pods together, at the late end of the interval; None where
             there is no forecast.
+        pods: The most pods that are expected to be asked for by its other metrics.
         rules: By what measure.
     """
     target = scaler.utilization("cpu")
@@ -86,14 +89,17 @@ def advise(
     today = Scale(sum(one.container.cpu_request or 0.0 for one in needs), scaler.minimum, scaler.maximum)
     bare = [one.container.name for one in needs if not one.container.cpu_request]
     peak = max(float(load.max()) * _HOLD, ahead or 0.0)
-    then = settled(replace(today, request=0.0) if bare else today, float(load.median()), peak, target, rules)
+    then = settled(replace(today, request=0.0) if bare else today, usual_of(load), peak, target, rules)
+    others = {name: float(clean(one).max()) * _HOLD for name, one in usage.wanted.items() if len(clean(one))}
+    others |= {name: max(most, others.get(name, 0.0)) for name, most in (pods or {}).items()}
+    then = replace(then, maximum=max(then.maximum, *(math.ceil(most - _SMALL) for most in (*others.values(), 0))))
     sizes = _sizes(needs, today.request, then.request, rules)
     then = replace(then, request=sum(size.cpu_request for size in sizes.values()))
     changes = (*requests.changed(workload.running, sizes), *_bounds(scaler, then))
     if not changes:
         note = f"its peak of {load_text(peak)} needs {then.wanted(peak, target)} of {then.maximum} replicas"
         return Fine(key=key, kind="autoscaler", note=note)
-    story = _Story(workload, scaler, usage, load, target, peak, today, then, bare)
+    story = _Story(workload, scaler, usage, load, target, peak, today, then, bare, others)
     return Advice(
         key=key,
         kind="autoscaler",
@@ -111,12 +117,19 @@ def advise(
 
 
 def load_of(usage: Usage) -> pd.Series[float] | None:
-    """Return the cores of all pods and containers together, over time."""
+    """Return the cores of all pods together, over time: as the autoscaler saw them, where that is kept."""
+    if usage.seen is not None and len(seen := clean(usage.seen)) >= FEWEST:
+        return seen
     columns = [clean(frame["cpu"]) for frame in usage.containers.values() if "cpu" in frame]
     if not columns or len(columns) < len(usage.containers):
         return None
     load = pd.concat(columns, axis=1).sum(axis=1, min_count=len(columns)).dropna()
     return load if len(load) else None
+
+
+def usual_of(load: pd.Series[float]) -> float:
+    """Return the load in the middle of the last two weeks: what was usual months ago says little of now."""
+    return float(load[load.index > load.index[-1] - _LATELY].median())
 
 
 def settled(today: Scale, usual: float, peak: float, target: float, rules: Rules = RULES) -> Scale:
@@ -162,6 +175,7 @@ class _Story:
     today: Scale
     then: Scale
     bare: list[str]
+    others: Mapping[str, float]
 
     def pods(self, scale: Scale) -> pd.Series[float]:
         return simulated(self.load, scale, self.target)
@@ -222,29 +236,37 @@ def _when(story: _Story, needs: list[Need], sizes: Mapping[str, requests.Sizes],
 
 
 def _why(story: _Story) -> str:
+    """Return the reason that weighs most."""
+    return next(_reasons(story))
+
+
+def _reasons(story: _Story) -> Iterator[str]:
     if story.bare:
-        return f"{', '.join(story.bare)} asks for no CPU: the autoscaler cannot compute a share of nothing"
+        yield f"{', '.join(story.bare)} asks for no CPU: the autoscaler cannot compute a share of nothing"
     short = float(_short(story, story.today).sum()) * story.step
     if short:
-        return (
+        yield (
             f"at its ceiling of {story.scaler.maximum} it lacked pods for {format_duration(short)}; its peak of "
             f"{load_text(story.peak)} needs {story.then.wanted(story.peak, story.target)}"
         )
+    most = max(story.others, key=lambda name: story.others[name], default="")
+    if most and story.others[most] > max(story.scaler.maximum, story.then.wanted(story.peak, story.target)):
+        yield f"{most} asks for up to {math.ceil(story.others[most])} replicas of {story.scaler.maximum}"
     if story.then.maximum > story.scaler.maximum:
         wanted = story.today.wanted(story.peak, story.target)
-        return f"the peak that is to be held, {load_text(story.peak)}, needs {wanted} of {story.scaler.maximum}"
+        yield f"the peak that is to be held, {load_text(story.peak)}, needs {wanted} of {story.scaler.maximum}"
     if story.then.request < story.today.request:
-        return (
+        yield (
             f"{story.scaler.minimum} pods reserve {load_text(story.scaler.minimum * story.today.request)} for a "
-            f"usual load of {load_text(float(story.load.median()))}"
+            f"usual load of {load_text(usual_of(story.load))}"
         )
     if story.then.minimum > story.scaler.minimum:
-        return "with one replica, one lost pod is an outage"
-    return "what its containers ask for does not fit what they use"
+        yield "with one replica, one lost pod is an outage"
+    yield "what its containers ask for does not fit what they use"
 
 
 def _evidence(story: _Story, ahead: float | None) -> Iterator[str]:
-    high, usual = float(story.load.max()), float(story.load.median())
+    high, usual = float(story.load.max()), usual_of(story.load)
     yield f"all pods together: usually {load_text(usual)}, at most {load_text(high)}"
     held = f"a peak of {load_text(story.peak)} is held: "
     expected = ahead is not None and ahead > high * _HOLD
@@ -286,7 +308,7 @@ def _risk(story: _Story, needs: list[Need], sizes: Mapping[str, requests.Sizes])
 
 
 def _unknown(story: _Story, needs: list[Need]) -> Iterator[str]:
-    others = [one.metric for one in story.scaler.targets if one.metric not in ("cpu", "memory")]
+    others = [one.metric for one in story.scaler.targets if one.metric not in ("cpu", "memory", *story.others)]
     if others:
         yield f"how many replicas {', '.join(others)} asks for"
     if any(one.throttled for one in needs):

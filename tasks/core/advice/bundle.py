@@ -60,12 +60,13 @@ class Database:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket: its quota, what it held over time, the share at which the spec warns, and its lifecycle rules."""
+    """A bucket: its quota, what it held over time, the share at which the spec warns, its rules, its own name."""
 
     quota: float | None
     used: pd.Series[float] | None
     alert: float = 0.8
     ages: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,9 @@ def _of_workload(
     key = f"{name}/{workload.subject}"
     if scaler is not None and scaler.utilization("cpu") and not scaler.triggers:
         load = None if usage.reason else autoscaling.load_of(usage)
+        pods = {metric: most for metric, one in usage.wanted.items() if (most := _high(one, _NEAR)) is not None}
         yield autoscaling.advise(
-            f"{name}/hpa/{scaler.name}", workload, scaler, usage, aim.now, ahead=_high(load, _NEAR)
+            f"{name}/hpa/{scaler.name}", workload, scaler, usage, aim.now, ahead=_high(load, _NEAR), pods=pods
         )
         return
     memory = scaler.utilization("memory") if scaler else None

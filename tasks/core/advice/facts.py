@@ -193,6 +193,8 @@ class Usage:
             `throttled` (share of its periods in which the worst pod was held back). Any may be missing or have gaps.
         pods: How many pods there were, over time; None where that is not known.
         kills: How often memory ran out in history, with the limit of then.
+        seen: The cores of all pods together as their autoscaler saw them: replicas x utilization x request of then.
+        wanted: How many pods its other metrics asked for, over time, by metric.
         source: Where it comes from.
         reason: Why there is nothing.
     """
@@ -200,5 +202,7 @@ class Usage:
     containers: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     pods: pd.Series[float] | None = None
     kills: tuple[Kill, ...] = ()
+    seen: pd.Series[float] | None = None
+    wanted: Mapping[str, pd.Series[float]] = field(default_factory=dict)
     source: str = ""
     reason: str = ""

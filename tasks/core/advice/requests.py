@@ -18,6 +18,7 @@ from tasks.core.units import format_bytes, format_duration
 
 _RECENT = timedelta(days=7)
 _EQUAL = 1e-9
+_LEAK_SOON, _LEAK_TOLD = 14.0, 365.0
 _HELD_BACK = 0.01
 """The share of the time that counts as throttled."""
 
@@ -57,14 +58,13 @@ def advise(
     sizes = {one.container.name: sized(one, rules) for one in needs}
     changes = tuple(changed(workload.running, sizes))
     growing = [one for one in needs if one.growth]
-    if not changes:
-        note = "".join(leak_words(growing))
-        return Fine(key=key, kind="requests", note=note)
+    if not changes and not growing:
+        return Fine(key=key, kind="requests")
     return Advice(
         key=key,
         kind="requests",
         when=when_of(needs, sizes, usage, now),
-        do=_do(workload, changes),
+        do=_do(workload, changes) if changes else f"Find what {growing[0].container.name} leaks",
         why=_why(needs, sizes, usage),
         changes=changes,
         evidence=tuple(evidence(needs, usage)),
@@ -72,7 +72,7 @@ def advise(
         saving=saving(workload, sizes, workload.replicas),
         risk=risk(needs, sizes),
         unknown=tuple(unknown(needs, growing)),
-        patches=(patch(workload, sizes),),
+        patches=(patch(workload, sizes),) if changes else (),
     )
 
 
@@ -123,14 +123,22 @@ def when_of(needs: Sequence[Need], sizes: Mapping[str, Sizes], usage: Usage, now
     """Say how soon: at once after memory ran out, this month where too little is asked for."""
     if any(kill.at > now - _RECENT for one in needs for kill in one.kills if _raises_memory(one, sizes)):
         return When.NOW
+    if any(_left(one) < _LEAK_SOON for one in needs):
+        return When.NOW
     seconds = _looked(usage)
     if any((one.throttled or 0.0) > _HELD_BACK * seconds for one in needs):
         return When.MONTH
-    lacking = any(
+    lacking = any(one.growth for one in needs) or any(
         (one.container.cpu_request or 0.0) < one.cpu or (one.container.memory_request or 0.0) < one.memory
         for one in needs
     )
     return When.MONTH if lacking else When.LATER
+
+
+def _left(need: Need) -> float:
+    """Return the days until what leaks is killed at its limit of today; infinite where nothing leaks or limits it."""
+    limit = need.container.memory_limit
+    return (limit - need.peak) / need.growth if need.growth and limit is not None else float("inf")
 
 
 def _raises_memory(need: Need, sizes: Mapping[str, Sizes]) -> bool:
@@ -149,29 +157,38 @@ def _do(workload: Workload, changes: Sequence[Change]) -> str:
 
 
 def _why(needs: Sequence[Need], sizes: Mapping[str, Sizes], usage: Usage) -> str:
+    """Return the reason that weighs most."""
+    return next(_reasons(needs, sizes, usage))
+
+
+def _reasons(needs: Sequence[Need], sizes: Mapping[str, Sizes], usage: Usage) -> Iterator[str]:
     killed = [one for one in needs if one.kills and _raises_memory(one, sizes)]
     if killed:
         worst = max(killed, key=lambda one: len(one.kills))
         had = max((kill.limit or 0.0 for kill in worst.kills), default=0.0)
         times = f"{len(worst.kills)} time" + "s" * (len(worst.kills) > 1)
-        return f"{worst.container.name} ran out of memory {times}" + (f" with {memory_text(had)}" if had else "")
+        yield f"{worst.container.name} ran out of memory {times}" + (f" with {memory_text(had)}" if had else "")
+    leaking = min(needs, key=lambda one: (not one.growth, _left(one)))
+    if leaking.growth:
+        grows = f"{leaking.container.name} grows by {format_bytes(leaking.growth)} a day and gives nothing back"
+        yield grows + (f": at its limit in {max(left, 0):.0f} days" if (left := _left(leaking)) < _LEAK_TOLD else "")
     held = max(needs, key=lambda one: one.throttled or 0.0)
     if _is_held_back(held):
         share = (held.throttled or 0.0) / max(_looked(usage), 1.0)
-        return f"{held.container.name} is held back {share:.1%} of the time by its CPU limit"
+        yield f"{held.container.name} is held back {share:.1%} of the time by its CPU limit"
     bare = [one.container.name for one in needs if one.container.memory_request is None]
     if bare:
-        return f"{', '.join(bare)} asks for no memory: it is the first to be evicted, and the scheduler is blind"
+        yield f"{', '.join(bare)} asks for no memory: it is the first to be evicted, and the scheduler is blind"
     short = [one for one in needs if one.container.memory_request and one.container.memory_request < one.memory]
     if short:
         one, asked = short[0], memory_text(short[0].container.memory_request)
-        return f"{one.container.name} peaks at {format_bytes(one.peak)} and asks for {asked}"
+        yield f"{one.container.name} peaks at {format_bytes(one.peak)} and asks for {asked}"
     slow = [one for one in needs if (one.container.cpu_request or 0.0) < one.cpu]
     if slow:
         one = slow[0]
-        return f"{one.container.name} uses {cpu_text(one.usual)} and asks for {cpu_text(one.container.cpu_request)}"
+        yield f"{one.container.name} uses {cpu_text(one.usual)} and asks for {cpu_text(one.container.cpu_request)}"
     one = max(needs, key=lambda need: (need.container.cpu_request or 0.0) - need.cpu)
-    return f"{one.container.name} asks for {cpu_text(one.container.cpu_request)} and uses {cpu_text(one.usual)}"
+    yield f"{one.container.name} asks for {cpu_text(one.container.cpu_request)} and uses {cpu_text(one.usual)}"
 
 
 def evidence(needs: Sequence[Need], usage: Usage) -> Iterator[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +47,8 @@ async def usage_of(spec: SystemSpec, access: Access, cluster: Cluster, until: da
         api = Api(client, asyncio.get_running_loop().time() + _SECONDS)
         await api.greet()
         asked = _Asked(api, cluster.namespace, until)
-        usage = {workload.subject: await asked.workload(workload) for workload in cluster.workloads}
+        scalers = {one.workload: one.name for one in cluster.autoscalers if not one.triggers}
+        usage = {one.subject: await asked.workload(one, scalers.get(one.subject)) for one in cluster.workloads}
         queues = {
             one.name: await asked.queue(one.name, usage.get(one.workload, Usage()).pods)
             for one in cluster.autoscalers
@@ -61,7 +64,7 @@ class _Asked:
     def __init__(self, api: Api, namespace: str, until: datetime) -> None:
         self._api, self._namespace, self._until = api, namespace, until
 
-    async def workload(self, workload: Workload) -> Usage:
+    async def workload(self, workload: Workload, scaler: str | None) -> Usage:
         """Return what one workload used, or why that is not known; one that is refused keeps the others."""
         for step, window in (_FINE, _COARSE):
             try:
@@ -71,7 +74,7 @@ class _Asked:
             except WatchkeeperError as error:
                 return Usage(reason=f"Prometheus does not tell: {error.message}")
             if found.containers:
-                return found
+                return replace(found, **await self._seen(workload, scaler)) if scaler else found
         return Usage(reason="Prometheus has no container_cpu_usage_seconds_total of it: is cAdvisor scraped?")
 
     async def _usage(self, workload: Workload, step: timedelta, window: str) -> Usage:
@@ -100,7 +103,28 @@ class _Asked:
         }
         kills = await self._kills(pods, step, window)
         source = _SOURCE.format(days=_BACK / timedelta(days=1), step=window if window == "5m" else "1h")
-        return Usage(frames, counted, kills, source)
+        return Usage(frames, counted, kills, source=source)
+
+    async def _seen(self, workload: Workload, scaler: str) -> dict[str, Any]:
+        """Return what its autoscaler saw, as kube-state-metrics kept it; nothing where it does not."""
+        prefix, on = "kube_horizontalpodautoscaler", "on (namespace, horizontalpodautoscaler)"
+        which = f'namespace="{self._namespace}",horizontalpodautoscaler="{scaler}"'
+        status, aim = (f"{prefix}_{name}_target_metric{{{which}}}" for name in ("status", "spec"))
+        replicas = f"max by (namespace, horizontalpodautoscaler) ({prefix}_status_current_replicas{{{which}}})"
+        ratio = f"max by (namespace, horizontalpodautoscaler, metric_name) ({status} / ({aim} > 0))"
+        asked = f'kube_pod_container_resource_requests{{resource="cpu",namespace="{self._namespace}"'
+        request = f'sum(max by (container) ({asked},pod=~"{_pods(workload)}"}}))'
+        cpu = 'metric_name="cpu",metric_target_type="utilization"'
+        used = f"max by (namespace, horizontalpodautoscaler) ({prefix}_status_target_metric{{{which},{cpu}}})"
+        try:
+            seen = await self._by("", f"sum({used} / 100 * {replicas}) * {request}", _COARSE[0], _FAR_BACK)
+            wanted = await self._by("metric_name", f"{ratio} * {on} group_left () {replicas}", _COARSE[0], _FAR_BACK)
+        except Denied:
+            raise
+        except WatchkeeperError:
+            return {}
+        others = {name: one for name, one in wanted.items() if name not in ("cpu", "memory", "")}
+        return {"seen": next(iter(seen.values()), None), "wanted": others}
 
     async def _kills(self, pods: str, step: timedelta, window: str) -> tuple[Kill, ...]:
         """Return when memory ran out, with the limit of then: restarts of what was last killed for it."""

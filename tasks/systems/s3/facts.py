@@ -12,4 +12,5 @@ _ALERT = 0.8
 async def facts(spec: Spec, access: Access) -> Bucket:  # noqa: ARG001 - as every kind's; nothing is asked for
     """Return its quota and the share of it at which people are warned."""
     limit = spec.limits.get("used")
-    return Bucket(spec.quota, None, limit.warn.number if limit is not None and limit.warn is not None else _ALERT)
+    alert = limit.warn.number if limit is not None and limit.warn is not None else _ALERT
+    return Bucket(spec.quota, None, alert, name=spec.bucket)
