@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments import control
-from deployments.lab import metrics
+from deployments.lab import metrics, wear
 from deployments.lab.catalog import DOOR, Fault, Undo, Workshop, find
 from deployments.lab.doors import Doorkeeper
 from deployments.lab.heartbeats import Heartbeats
@@ -33,12 +33,12 @@ class Feeder:
     """Keeps every Prometheus of the lab fresh.
 
     Args:
-        addresses: Where each platform's metrics go, by target.
+        pieces: Where each platform's metrics go.
     """
 
-    def __init__(self, addresses: dict[str, str]) -> None:
-        self._addresses = addresses
-        self._healthy = {target: metrics.healthy(target.partition("/")[0]) for target in addresses}
+    def __init__(self, pieces: list[Piece]) -> None:
+        self._addresses = {piece.target: piece.address for piece in pieces}
+        self._healthy = {piece.target: wear.told(piece) for piece in pieces}
         self._worse: list[tuple[str, list[metrics.Series]]] = []
         self._feeding = threading.Lock()
 
@@ -52,7 +52,7 @@ class Feeder:
 
     def _feed(self, target: str, address: str) -> None:
         worse = [one for where, series in self._worse if where == target for one in series]
-        series = _laid_over(self._healthy[target], worse)
+        series = metrics.laid_over(self._healthy[target], worse)
         try:
             metrics.push(address, metrics.latest(series, time.time()))
         except OSError as error:
@@ -69,10 +69,6 @@ class Feeder:
                 self._worse.remove(added)
 
         return stop
-
-
-def _laid_over(healthy: list[metrics.Series], worse: list[metrics.Series]) -> list[metrics.Series]:
-    return list({frozenset(series.labels.items()): series for series in (*healthy, *worse)}.values())
 
 
 class Consumers:
@@ -216,9 +212,7 @@ def main() -> None:
     state = Path(sys.argv[1])
     lab = Lab.read(state)
     doors = Doorkeeper({piece.front: piece.back for piece in lab.pieces if piece.front and piece.back})
-    feeder = Feeder(
-        {piece.target: piece.address for piece in lab.pieces if piece.kind == "prometheus" and piece.address}
-    )
+    feeder = Feeder([piece for piece in lab.pieces if piece.kind == "prometheus" and piece.address])
     threading.Thread(target=feeder.run, name="feeder", daemon=True).start()
     consumers = Consumers([piece for piece in lab.pieces if piece.kind == "rabbitmq" and piece.address])
     threading.Thread(target=consumers.run, name="consumers", daemon=True).start()

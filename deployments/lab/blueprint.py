@@ -217,7 +217,8 @@ def _prometheus(plan: Blueprint, target: str, system: Any) -> None:
     plan.fill(system.url, f"http://{HOST}:{front}")
     plan.fill(system.token, secrets.token_urlsafe(24))
     plan.jobs.append((target, lambda: victoria.server(folder, back, name=_name(target))))
-    plan.pieces.append(Piece(target, "prometheus", front, back, process=_name(target)))
+    details = {"began": f"{datetime.now(UTC).timestamp():.0f}"}
+    plan.pieces.append(Piece(target, "prometheus", front, back, process=_name(target), details=details))
 
 
 def _compose(plan: Blueprint, target: str, system: Any) -> None:

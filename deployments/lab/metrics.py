@@ -197,6 +197,11 @@ def healthy(platform: str) -> list[Series]:
     return make() if make else [gauge("up", 1, job=platform), *requests(platform, 10, 0.1), *machine("node-1:9100")]
 
 
+def laid_over(series: list[Series], others: list[Series]) -> list[Series]:
+    """Return the series with others over them: one of the same labels takes the place of the one below."""
+    return list({frozenset(one.labels.items()): one for one in (*series, *others)}.values())
+
+
 def history(series: Iterable[Series], now: float) -> Iterator[str]:
     """Yield four weeks of samples as JSON lines for `/api/v1/import`.
 

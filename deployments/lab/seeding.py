@@ -16,7 +16,7 @@ import redis
 from psycopg import sql
 from pymongo.collection import Collection
 
-from deployments.lab import heartbeats, metrics
+from deployments.lab import heartbeats, metrics, wear
 from deployments.lab.blueprint import BACKUP, BACKUP_SQL, MONITOR
 from deployments.lab.pieces import Piece
 from deployments.lab.servers import nats, osmem, rabbitmq, seaweedfs
@@ -222,7 +222,7 @@ def _objects(bucket: str, prefix: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _prometheus(piece: Piece) -> None:
-    metrics.push(piece.address, metrics.history(metrics.healthy(piece.platform), time.time()))
+    metrics.push(piece.address, metrics.history(wear.told(piece), time.time()))
     metrics.flush(piece.address)
 
 

@@ -55,6 +55,11 @@ class Workload:
         """The labels of its pods by which it is told from others."""
         return {"app": self.app or self.name} | ({"region": self.region} if self.region else {})
 
+    @property
+    def autoscaler(self) -> str:
+        """The name of its autoscaler, as the runbooks have it."""
+        return f"{self.name}-hpa" if self.name in ("apex-api", "eyewear-api") else self.name
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -251,14 +256,13 @@ def _objects(workload: Workload) -> list[tuple[str, Object]]:
 
 
 def _autoscaler(workload: Workload) -> Object:
-    suffix = "-hpa" if workload.name in ("apex-api", "eyewear-api") else ""
     metrics = [
         {"type": "Resource", "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": aim}}}
         for name, aim in (("cpu", 70), ("memory", 80))
     ]
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name}
     spec = {"scaleTargetRef": target, "minReplicas": workload.replicas, "maxReplicas": workload.ceiling}
-    return {"metadata": {"name": workload.name + suffix}, "spec": spec | {"metrics": metrics}}
+    return {"metadata": {"name": workload.autoscaler}, "spec": spec | {"metrics": metrics}}
 
 
 def _rest(cluster: Cluster, seed: Seed) -> list[tuple[str, Object]]:

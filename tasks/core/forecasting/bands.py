@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats
+from tasks.core.forecasting.arrays import Floats, Integers
 
 _WORTH = 0.42
 _MOST = 40.0
@@ -58,14 +58,20 @@ def coverage(errors: Floats, interval: float, apart: float) -> float:
     belongs = np.broadcast_to(np.arange(origins)[:, None], scores.shape)[seen]
     order = np.argsort(scores[seen], kind="stable")
     known, belongs = scores[seen][order], belongs[order]
-    within, looks = [], max(apart * (origins - 1) / origins, 1.0) * _worth(scores)
-    for origin in range(origins):
-        mine = belongs == origin
-        own, others = known[mine], known[~mine]
-        if len(others) and len(own):
-            low, high = (_quantile(others, share, looks) for share in tails(interval))
-            within.append(float(((own >= low) & (own <= high)).mean()))
-    return float(np.mean(within)) if within else float("nan")
+    mine = belongs[None, :] == np.arange(origins)[:, None]
+    before = np.cumsum(~mine, axis=1)  # how many of the others' scores lie up to each, in their order
+    looks = max(apart * (origins - 1) / origins, 1.0) * _worth(scores)
+    low, high = (known[_places(before, share)] * _student(share, looks) for share in tails(interval))
+    held = ((known >= low[:, None]) & (known <= high[:, None]) & mine).sum(axis=1)
+    counted = mine.sum(axis=1)
+    judged = (counted > 0) & (before[:, -1] > 0)
+    return float((held[judged] / counted[judged]).mean()) if judged.any() else float("nan")
+
+
+def _places(before: Integers, share: float) -> Integers:
+    """Return where the quantile of the others lies for each origin."""
+    wanted = np.round(share * np.maximum(before[:, -1] - 1, 0))
+    return np.asarray((before > wanted[:, None]).argmax(axis=1))
 
 
 def tails(interval: float) -> tuple[float, float]:

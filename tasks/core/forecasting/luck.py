@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.core.forecasting.arrays import Floats, Runs, Seasons
 
-_LOOKS = 48
+_LOOKS = 16
 """So many steps ahead are looked at."""
 _FEWEST = 4
 _BELIEVED = 0.6

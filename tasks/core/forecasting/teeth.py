@@ -38,8 +38,8 @@ def find_teeth(values: Floats) -> Teeth | None:
     change = np.diff(values)
     if len(change) < 12:  # noqa: PLR2004
         return None
-    at = np.arange(len(values), dtype=float)
-    low, high = np.quantile(values - np.polyval(np.polyfit(at, values, 1), at), (0.005, 0.995))
+    at = np.arange(len(values)) - (len(values) - 1) / 2
+    low, high = np.quantile(values - float(at @ values) / float(at @ at) * at, (0.005, 0.995))
     usual = float(np.median(np.abs(change - np.median(change))))
     bound = max(_STEEP * usual, _HIGH * float(high - low))
     if bound <= 0:

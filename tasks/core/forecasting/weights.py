@@ -43,11 +43,18 @@ def combine(said: Floats, truth: Floats, cuts: list[slice], sizes: Floats, apart
         error = np.where(seen, off, 0.0).sum(axis=2) / np.maximum(seen.sum(axis=2), 1)
         counts = recent * (seen.sum(axis=2)[0] > 0)
         share = _shares(error @ counts)
-        others = _shares((error * counts) @ (apart >= min(cut.stop, known)))
+        others = _shares((error * counts) @ _judges(apart, min(cut.stop, known)))
         path[-1, cut] = share @ said[:, -1, cut]
         path[:-1, cut] = np.einsum("mo,moh->oh", others, said[:, :-1, cut])
         shares += share * (cut.stop - cut.start)
     return path, shares / shares.sum()
+
+
+def _judges(apart: Integers, length: int) -> Floats:
+    """Return which origins judge each: those with which it shares no step, or all others where there is none."""
+    free = (apart >= length).astype(np.float64)
+    others = (apart > 0).astype(np.float64) if len(apart) > 1 else np.ones(apart.shape)
+    return np.where(free.any(axis=0), free, others)
 
 
 def _shares(error: Floats) -> Floats:

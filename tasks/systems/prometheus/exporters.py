@@ -1,0 +1,171 @@
+"""What the usual exporters tell of room, asked of every Prometheus whatever its objectives: disks, memory, replicas.
+
+Metrics are those of node-exporter, the kubelet, cAdvisor, kube-state-metrics (v2), MinIO and redis_exporter, by their
+documented names. What an objective of the spec asks for already is not asked for twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tasks.core.capacity import Threshold
+from tasks.core.units import Unit
+
+_REAL = 'fstype!~"tmpfs|overlay|squashfs|ramfs|iso9660"'
+_CONTAINER = 'container!="",container!="POD"'
+_SWARM = "container_label_com_docker_swarm_service_name"
+_HPA = "kube_horizontalpodautoscaler"
+_BY_HPA = "namespace, horizontalpodautoscaler"
+
+
+class Told(NamedTuple):
+    """One thing that an exporter tells.
+
+    Attributes:
+        name: Of the measurement; its subjects are the labels that the query leaves.
+        exporter: Who tells it.
+        metric: A metric without which there is nothing; an objective that asks for it has this already.
+        query: PromQL that answers a series for each subject.
+        warn: Share, or number, from which a person should act; None where it is only looked ahead.
+        critical: From which it hurts.
+        unit: What it is counted in.
+        remedy: What to do.
+    """
+
+    name: str
+    exporter: str
+    metric: str
+    query: str
+    warn: float | None
+    critical: float | None
+    remedy: str
+    unit: Unit = Unit.RATIO
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Its bounds, all crossed from below."""
+        given = ((self.warn, False), (self.critical, True))
+        return tuple(
+            Threshold(text=f"{value:.0%}" if self.unit is Unit.RATIO else f"{value:g}", value=value, critical=critical)
+            for value, critical in given
+            if value is not None
+        )
+
+
+TOLD = (
+    Told(
+        "disk_used",
+        "node-exporter",
+        "node_filesystem_avail_bytes",
+        f"max by (instance, mountpoint) (1 - node_filesystem_avail_bytes{{{_REAL}}} / node_filesystem_size_bytes)",
+        0.85,
+        0.95,
+        "Find what grows (du -x, logs, images), clean up, or grow the disk.",
+    ),
+    Told(
+        "memory_used",
+        "node-exporter",
+        "node_memory_MemAvailable_bytes",
+        "max by (instance) (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)",
+        0.9,
+        0.97,
+        "Find the process that grows; add memory, or move a service away.",
+    ),
+    Told(
+        "volume_used",
+        "the kubelet",
+        "kubelet_volume_stats_used_bytes",
+        "max by (namespace, persistentvolumeclaim)"
+        " (kubelet_volume_stats_used_bytes / kubelet_volume_stats_capacity_bytes)",
+        0.8,
+        0.95,
+        "Clean up, or expand the claim: kubectl patch pvc NAME, where its class allows it.",
+    ),
+    Told(
+        "container_memory",
+        "cAdvisor and kube-state-metrics",
+        "kube_pod_container_resource_limits",
+        f"max by (namespace, container) (container_memory_working_set_bytes{{{_CONTAINER}}}"
+        ' / on (namespace, pod, container) group_left () (kube_pod_container_resource_limits{resource="memory"} > 0))',
+        0.9,
+        1.0,
+        "It is killed at 100%: look for a leak since the last rollout, restart it in turn, or raise the limit.",
+    ),
+    Told(
+        "container_throttled",
+        "cAdvisor",
+        "container_cpu_cfs_throttled_periods_total",
+        "max by (namespace, container)"
+        f" (rate(container_cpu_cfs_throttled_periods_total{{{_CONTAINER}}}[2h])"
+        f" / (rate(container_cpu_cfs_periods_total{{{_CONTAINER}}}[2h]) > 0))",
+        0.25,
+        None,
+        "Raise or remove the CPU limit.",
+    ),
+    Told(
+        "memory_kills",
+        "cAdvisor",
+        "container_oom_events_total",
+        f"sum by (namespace, container) (increase(container_oom_events_total{{{_CONTAINER}}}[1d]))",
+        1.0,
+        None,
+        "It ran out of memory within a day: raise the limit, or find the leak.",
+        Unit.COUNT,
+    ),
+    Told(
+        "autoscaler_wanted",
+        "kube-state-metrics",
+        f"{_HPA}_status_target_metric",
+        f"max by ({_BY_HPA}) ({_HPA}_status_target_metric{{metric_target_type='utilization'}}"
+        f" / {_HPA}_spec_target_metric{{metric_target_type='utilization'}})"
+        f" * on ({_BY_HPA}) {_HPA}_status_current_replicas / on ({_BY_HPA}) {_HPA}_spec_max_replicas",
+        0.9,
+        1.0,
+        "The load wants as many replicas as it may make: raise maxReplicas, and see that the nodes hold them.",
+    ),
+    Told(
+        "service_memory",
+        "cAdvisor (Swarm)",
+        _SWARM,
+        f"max by ({_SWARM}) (container_memory_working_set_bytes{{{_SWARM}!=''}}"
+        f" / (container_spec_memory_limit_bytes{{{_SWARM}!=''}} > 0))",
+        0.9,
+        1.0,
+        "It is killed at 100%: look for a leak since the last update, update it with --force, or raise the limit.",
+    ),
+    Told(
+        "service_cpu",
+        "cAdvisor (Swarm)",
+        _SWARM,
+        f"max by ({_SWARM}) (rate(container_cpu_usage_seconds_total{{{_SWARM}!=''}}[2h])"
+        f" / on (id) group_left () (container_spec_cpu_quota{{{_SWARM}!=''}} / container_spec_cpu_period > 0))",
+        0.9,
+        1.0,
+        "Its tasks are throttled at 100%: docker service scale, or raise the limit.",
+    ),
+    Told(
+        "bucket_used",
+        "MinIO",
+        "minio_bucket_quota_total_bytes",
+        "max by (bucket) (minio_bucket_usage_total_bytes / (minio_bucket_quota_total_bytes > 0))",
+        0.8,
+        0.95,
+        "Let a lifecycle rule delete or move what is old, or raise the quota.",
+    ),
+    Told(
+        "cache_used",
+        "redis_exporter",
+        "redis_memory_max_bytes",
+        "max by (instance) (redis_memory_used_bytes / (redis_memory_max_bytes > 0))",
+        0.85,
+        0.97,
+        "Let keys expire, or raise maxmemory.",
+    ),
+)
+
+
+def untold(queries: Iterable[str]) -> Iterator[Told]:
+    """Yield what none of the spec's own queries asks for."""
+    own = tuple(queries)
+    return (one for one in TOLD if not any(one.metric in query for query in own))
