@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
+from deployments.lab.pieces import Lab
+from deployments.lab.wear import wearing
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.looking_ahead import CapacityPlan
+from tasks.platforms import platform_names
 
 pytestmark = pytest.mark.lab
 
@@ -79,3 +82,27 @@ async def test_what_fills_up_is_named_with_the_date_that_was_seeded_and_nothing_
         assert abs(off) < timedelta(days=max(0.05 * days, 1)), name
     assert {found[f"metrics/used[{name}]"].outcome for name in ("busy", "cleaned")} == {Outcome.PASSED}
     assert found["metrics/gone"].unfit == "the query answers no data"
+
+
+@pytest.mark.parametrize("platform", platform_names())
+async def test_a_platform_of_the_lab_names_what_runs_out_on_the_days_that_are_seeded_and_nothing_else(
+    running_lab, platform, tmp_path
+):
+    (piece,) = [one for one in Lab.read(running_lab.state).pieces if one.target == f"{platform}/metrics"]
+    if piece.note:
+        pytest.skip(piece.note)
+    began = datetime.fromtimestamp(float(piece.details["began"]), UTC)
+    settings = Settings(state=tmp_path / "state", lab=running_lab.state)
+    plan = CapacityPlan.open(platform, settings, horizon=timedelta(days=45))
+    await plan.gather()
+    plan.look()
+    outlooks = plan.report().outlooks
+    problems = [one for one in outlooks if one.outcome.is_problem]
+    assert plan.notes == []
+    assert len(outlooks) > 2 * len(problems)
+    assert len(problems) == len(wearing(platform)), [one.key for one in problems]
+    for wear in wearing(platform):
+        (found,) = [one for one in problems if one.key.startswith(f"metrics/{wear.measurement}[")]
+        (full,) = [one for one in found.reached if one.bound == wear.bound]
+        assert abs(full.median - began - timedelta(days=wear.days)) < timedelta(days=1 + 0.03 * wear.days), wear.name
+        assert found.outcome is (Outcome.FAILED if wear.name == "leak" else Outcome.WARNED)

@@ -11,6 +11,13 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
+def quantiles(values: Floats, *shares: float) -> list[float]:
+    """Return the values of the nearest ranks; many times quicker than NumPy's own on short arrays."""
+    ranks = [round(share * (len(values) - 1)) for share in shares]
+    ordered = np.partition(values, ranks)
+    return [float(ordered[rank]) for rank in ranks]
+
+
 @dataclass(frozen=True)
 class Seasons:
     """The cycles that a series has, in steps.

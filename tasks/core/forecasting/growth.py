@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats
+from tasks.core.forecasting.arrays import Floats, quantiles
 
 _DOUBLED = 1.5
 _ALIKE = 0.6
@@ -25,7 +25,8 @@ def multiplicative(values: Floats, block: int) -> bool:
         return False
     rows = values[len(values) - count * size :].reshape(count, size)
     levels = rows.mean(axis=1)
-    if np.quantile(levels, 0.95) < _DOUBLED * np.quantile(levels, 0.05):
+    low, high = quantiles(levels, 0.05, 0.95)
+    if high < _DOUBLED * low:
         return False
     return any(_follow(levels, swings) for swings in (rows.std(axis=1), np.abs(np.diff(rows, axis=1)).mean(axis=1)))
 

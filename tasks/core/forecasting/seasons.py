@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats, Seasons
+from tasks.core.forecasting.arrays import Floats, Seasons, quantiles
 
 _DAY = 86400.0
 _CLEAR = 0.1
@@ -39,7 +39,7 @@ def _has_week(values: Floats, day: int, week: int) -> bool:
 
 def _repeats(values: Floats, period: int) -> bool:
     """Whether values are like those one period before, more than they are like those in between."""
-    low, high = np.quantile(values, (0.01, 0.99))
+    low, high = quantiles(values, 0.01, 0.99)
     drawn = np.clip(values, low, high)
     drawn -= drawn.mean()
     at_period = autocorrelation(drawn, period)

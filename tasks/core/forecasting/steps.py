@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats
+from tasks.core.forecasting.arrays import Floats, quantiles
 
 _CLEAR = 4.0
 """A step is so many times as high as three of four changes from one block to the next are at most."""
@@ -46,7 +46,7 @@ def find_steps(values: Floats, block: int, *, seasonal: bool = True) -> list[Ste
     change = means[width:] - means[:-width]
     usual = float(np.median(change))
     away = np.abs(change - usual)
-    bound = _CLEAR * float(np.quantile(away, 0.75)) + 1e-9 * float(np.abs(values).max())
+    bound = _CLEAR * quantiles(away, 0.75)[0] + 1e-9 * float(np.abs(values).max())
     found: list[Step] = []
     while len(found) < _MOST and (strongest := int(np.argmax(away))) >= 0 and away[strongest] > bound:
         at = _sharpened(values, strongest + width, width, float(change[strongest] - usual))
@@ -73,7 +73,7 @@ def _newest_cliff(values: Floats, width: int) -> Step | None:
     begun = len(change) - 2 * width
     at = begun + int(np.argmin(change[begun:]))
     height = float(change[at])
-    usual = float(np.quantile(np.abs(change[:begun]), 0.99))
+    usual = quantiles(np.abs(change[:begun]), 0.99)[0]
     after = values[at + 1 :]
     if len(after) < 3 or -height <= _STEEP * usual:  # noqa: PLR2004
         return None

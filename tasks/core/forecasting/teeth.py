@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats, Integers
+from tasks.core.forecasting.arrays import Floats, Integers, quantiles
 
 _STEEP = 8.0
 """A clean-up is so many times a usual change."""
@@ -39,9 +39,9 @@ def find_teeth(values: Floats) -> Teeth | None:
     if len(change) < 12:  # noqa: PLR2004
         return None
     at = np.arange(len(values)) - (len(values) - 1) / 2
-    low, high = np.quantile(values - float(at @ values) / float(at @ at) * at, (0.005, 0.995))
+    low, high = quantiles(values - float(at @ values) / float(at @ at) * at, 0.005, 0.995)
     usual = float(np.median(np.abs(change - np.median(change))))
-    bound = max(_STEEP * usual, _HIGH * float(high - low))
+    bound = max(_STEEP * usual, _HIGH * (high - low))
     if bound <= 0:
         return None
     drops = np.flatnonzero(change < -bound)
