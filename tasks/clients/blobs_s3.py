@@ -189,13 +189,10 @@ class S3Store:
 
     def sums(self, prefix: str = "") -> dict[str, str] | None:
         """Return the ETag of each blob whose key begins with a text: its MD5, where it came in one piece."""
+        found: dict[str, str] = {}
         with self._errors(f"list {prefix or 'all'}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
-            )
-            found = {
-                entry["Key"]: str(entry["ETag"]).strip('"') for page in pages for entry in page.get("Contents", ())
-            }
+            for page in self._objects.pages(self._prefix + prefix, tagged=True):
+                found.update(page.tags)
         return {key.removeprefix(self._prefix): found[key] for key in sorted(found)}
 
     def unfinished(self, prefix: str = "") -> Sequence[Unfinished]:

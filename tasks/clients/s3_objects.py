@@ -69,10 +69,12 @@ class Page:
     Attributes:
         sizes: Of each object, by key.
         folders: What keys begin with that have the delimiter, up to there and with it.
+        tags: The ETag of each object without quotes, by key, where they were asked for.
     """
 
     sizes: Mapping[str, int]
     folders: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Objects:
@@ -143,8 +145,13 @@ class Objects:
             tags=int(found.get("x-amz-tagging-count", 0)),
         )
 
-    def pages(self, prefix: str = "", delimiter: str = "") -> Iterator[Page]:
+    def pages(self, prefix: str = "", delimiter: str = "", *, tagged: bool = False) -> Iterator[Page]:
         """Yield the listing of all keys that begin with a text, page by page; what has the delimiter as folders.
+
+        Args:
+            prefix: How the keys begin.
+            delimiter: What ends a folder; none where it is empty.
+            tagged: Whether ETags are wanted too.
 
         Raises:
             botocore.exceptions: As `tasks.clients.s3.Failure` has them; an answer that is no listing is among them.
@@ -157,7 +164,7 @@ class Objects:
             response = self._ask(self._path, query, {})
             with _giving_back(response):
                 body = read_answer(response, _LONGEST_PAGE)
-            page, mark = _read_page(body)
+            page, mark = _read_page(body, tagged=tagged)
             yield page
             if not mark:
                 return
@@ -207,7 +214,7 @@ def _giving_back(response: Any) -> Iterator[None]:
             response.raw.close()
 
 
-def _read_page(body: bytes) -> tuple[Page, str]:
+def _read_page(body: bytes, *, tagged: bool = False) -> tuple[Page, str]:
     """Read an answer of ListObjectsV2; return where the next page begins as well, or nothing after the last.
 
     Raises:
@@ -233,8 +240,12 @@ def _read_page(body: bytes) -> tuple[Page, str]:
         }
     except ValueError:
         raise ResponseParserError("the listing has an object without a size") from None
+    tags = {}
+    if tagged:
+        for entry in root.iterfind(f"{space}Contents"):
+            tags[read(entry.findtext(key) or "")] = (entry.findtext(f"{space}ETag") or "").strip('"')
     folders = tuple(read(one.text or "") for one in root.iterfind(f"{space}CommonPrefixes/{space}Prefix"))
-    return Page(sizes, folders), mark if is_cut == "true" else ""
+    return Page(sizes, folders, tags), mark if is_cut == "true" else ""
 
 
 @lru_cache(maxsize=8)

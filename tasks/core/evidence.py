@@ -18,6 +18,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple, Optional, Union
 
 GENESIS = "0" * 64
@@ -121,6 +122,8 @@ def withhold(data: bytes) -> bytes:
 
 
 def _piece(name: str, held: Any) -> bytes:
+    if type(held) is str:  # most are, and this is thrice as quick
+        return f"{encode_basestring(name)}:{encode_basestring(held)}".encode("utf-8", "surrogatepass")
     return canonical({name: held})[1:-2]
 
 
@@ -278,6 +281,8 @@ def _alone(sequence: int, data: bytes, wanted: int) -> tuple[dict[str, Any], Fau
 
 def _holds(document: dict[str, Any], data: bytes) -> bool:
     """Tell whether a record has the one form that it may have, and the hashes that it says."""
+    if _holds_at_once(document, data):
+        return True
     pieces = _pieces(document)
     names = set(pieces)
     if _joined(pieces, names) != data:
@@ -287,6 +292,47 @@ def _holds(document: dict[str, Any], data: bytes) -> bool:
         return False
     inside = names - outside - {"sha256"}
     return not inside or _SEALED not in document or document[_SEALED] == _sha256(_joined(pieces, inside))
+
+
+def _holds_at_once(document: dict[str, Any], data: bytes) -> bool:
+    """Tell the same without writing the content anew; where it is False, only the long way tells.
+
+    The bytes are cut at the fields that stand outside. What is left is the content: where both have the hashes that the
+    record says, every byte is as it was sealed, and fields that are in order stand where they stood.
+    """
+    names = list(document)
+    if _SEALED not in document or names != sorted(names) or data[:1] != b"{" or data[-2:] != b"}\n":
+        return False
+    body, outside, inside = data[1:-2], [], []
+    begin, end = 0, len(body)
+    middle = names.index("facts") if "facts" in document else len(names)
+    shown = {*OUTSIDE, "sha256"}
+    first, last = [[name for name in some if name in shown] for some in (names[:middle], names[middle:])]
+    late: list[bytes] = []
+    for name in first:
+        piece = _piece(name, document[name])
+        at = body.find(piece, begin, end)
+        if at < 0:
+            return False
+        inside.append(body[begin:at])
+        outside.append((name, piece))
+        begin = at + len(piece)
+    for name in reversed(last):
+        piece = _piece(name, document[name])
+        at = body.rfind(piece, begin, end)
+        if at < 0:
+            return False
+        late.append(body[at + len(piece) : end])
+        outside.append((name, piece))
+        end = at
+    between = [*inside, body[begin:end], *reversed(late)]
+    content = b",".join(part for part in (one.strip(b",") for one in between) if part)
+    hashed_ = b",".join(piece for name, piece in sorted(outside) if name != "sha256")
+    return (
+        bool(content)
+        and document[_SEALED] == _sha256(b"{" + content + b"}\n")
+        and (document["sha256"] == _sha256(b"{" + hashed_ + b"}\n"))
+    )
 
 
 def pack(files: Iterable[tuple[str, bytes]], into: Any) -> None:
@@ -320,6 +366,8 @@ def check_pack(data: bytes, told: Head | None = None) -> tuple[list[str], Checke
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = [(name, archive.read(name)) for name in archive.namelist()]
+        if len(dict(files)) != len(files):
+            return ["a file is in it twice"], None
         hashes = json.loads(dict(files)[MANIFEST])["files"]
         wrong = _wrong_files(files, hashes)
     except Exception as error:  # noqa: BLE001 - a damaged archive makes zipfile raise whatever it likes

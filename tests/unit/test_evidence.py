@@ -446,6 +446,13 @@ def test_any_changed_byte_of_a_pack_is_seen(packed):
     assert evidence.check_pack(data[:-1])[0]
 
 
+def test_a_pack_with_a_file_twice_is_none(packed):
+    path = Path(packed["file"])
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("README.txt", b"read something else")
+    assert evidence.check_pack(path.read_bytes())[0] == ["a file is in it twice"]
+
+
 def test_a_pack_whose_manifest_was_made_anew_around_a_forged_record_is_seen(packed):
     with zipfile.ZipFile(packed["file"]) as archive:
         files = [(name, archive.read(name)) for name in archive.namelist() if name != evidence.MANIFEST]

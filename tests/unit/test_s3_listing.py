@@ -39,6 +39,11 @@ def test_escaped_keys_are_read_as_they_are_called():
     assert (page, mark) == (Page({"a/b ü+": 0}), "")
 
 
+def test_tags_are_read_where_they_are_asked_for():
+    page, _ = _read_page(listing("<IsTruncated>false</IsTruncated>", OBJECT.format("a", 3)), tagged=True)
+    assert page == Page({"a": 3}, tags={"a": "1"})
+
+
 @pytest.mark.parametrize(
     "body",
     [
