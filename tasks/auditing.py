@@ -112,7 +112,10 @@ async def _attacks(platform: PlatformSpec, access: Access) -> Attacks:
         try:
             if scanning is None:
                 raise ConfigError(f"{name} has no logs that could be scanned")
-            await scanning(spec, scan, access)
+            async with asyncio.timeout(_SECONDS):
+                await scanning(spec, scan, access)
+        except TimeoutError:
+            gaps[name] = "it could not be read in time"
         except WatchkeeperError as error:
             gaps[name] = access.resolver.scrub(error.message)
     result = scan.result() if any(file.understood for file in scan.files) else None

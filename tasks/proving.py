@@ -123,23 +123,28 @@ class Prover:
         return [*due, planted]
 
     async def _planted(self, proof: Proof, access: Access) -> Trial:
+        """Plant, look, act. It is kept before anything is planted: what a run leaves behind that ends here is known."""
         now = access.now()
-        canary = f"wkcanary{secrets.token_hex(8)}"
+        trial = Trial(
+            id=new_id(now, secrets.token_hex(4)), platform=self.platform.platform, environment=self.environment,
+            control=proof.control, subject=proof.subject, canary=f"wkcanary{secrets.token_hex(8)}",
+            expects=proof.expects, planted=now, due=now + proof.within,
+        )  # fmt: skip
+        self.store.save(trial)
         troubles: dict[str, str] = {}
         seen: dict[str, int] = {}
         acted: datetime | None = None
-        values = filling(canary, now)
+        values = filling(trial.canary, now)
         if await self._all(proof.plant, "plant", values, troubles, access) and proof.expects == "gone":
-            seen = await self._look(proof, canary, values, troubles, access)
+            seen = await self._look(proof, trial.canary, values, troubles, access)
         if proof.act and not troubles and await self._all(proof.act, "act", values, troubles, access):
             acted = access.now()
         began = acted or now
-        return Trial(
-            id=new_id(now, secrets.token_hex(4)), platform=self.platform.platform, environment=self.environment,
-            control=proof.control, subject=proof.subject, canary=canary, expects=proof.expects, planted=now,
-            acted=acted, due=began + proof.within, seen=seen, troubles=troubles,
-            backups_until=began + proof.backups if proof.backups is not None else None,
-        )  # fmt: skip
+        until = began + proof.backups if proof.backups is not None else None
+        update = {"acted": acted, "due": began + proof.within, "seen": seen, "troubles": troubles}
+        made = trial.model_copy(update=update | {"backups_until": until})
+        self.store.save(made)
+        return made
 
     async def _looked(self, proof: Proof, trial: Trial, access: Access) -> Trial:
         troubles: dict[str, str] = {}

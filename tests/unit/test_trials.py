@@ -163,6 +163,25 @@ def test_a_step_that_fails_is_told_and_plants_nothing_more(tmp_path):
     assert shop.judge([found]).result is Result.NOT_CHECKED
 
 
+def test_what_a_run_planted_that_was_ended_in_the_middle_is_known_and_proves_nothing(tmp_path, monkeypatch):
+    shop = Shop(tmp_path)
+
+    async def killed(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Prover, "_look", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shop.run()
+    (left,) = shop.prover.store.all("shop", "production")
+    assert [file.name for file in shop.folder.iterdir()] == [left.canary]
+    (shop.folder / left.canary).unlink()
+    shop.clock += 7 * HOUR
+    late, _ = shop.run()
+    assert late.left == {"folder": 0}
+    assert shop.judge([late]).result is Result.NOT_CHECKED
+
+
 def test_a_trial_that_cannot_be_read_is_told_by_its_place(tmp_path):
     store = FolderStore(tmp_path)
     store.put("shop/x.json", json.dumps({"id": 1}).encode())

@@ -203,8 +203,9 @@ def _roles() -> list[Object]:
     everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
     workloads = ["deployments", "statefulsets", "replicasets"]
     little = {"apiGroups": ["apps"], "resources": workloads, "verbs": ["get", "list", "watch"]}
+    built_in = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     return [
-        {"metadata": {"name": "cluster-admin"}, "rules": [everything]},
+        {"metadata": {"name": "cluster-admin", "labels": built_in}, "rules": [everything]},
         {"metadata": {"name": RESTRICTED}, "rules": [little]},
     ]
 

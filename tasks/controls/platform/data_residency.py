@@ -25,9 +25,9 @@ def judge(facts: Facts) -> Judgement:
         for system, one in each(audits, Part.PLACES):
             told_of |= {system, system.removeprefix("vault "), one.name}
             _judge(system.removeprefix("vault "), one, allowed, judged)
-    for name, region in allowed.places.items():
+    for name in allowed.places:
         if name not in told_of:
-            _judge(name, Place(name, region), allowed, judged)
+            _judge(name, Place(name, name=name), allowed, judged)
     return judged
 
 
