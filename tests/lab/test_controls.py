@@ -70,7 +70,7 @@ PLATFORM = {
     "database-public-schema": "stario",
     "database-superusers": "stario",
     "ephemeral-deleted": "stario",
-    "failed-logins": "synesthesia",
+    "failed-logins": "stario",
     "incident-contacts": "synesthesia",
     "legal-export": "stario",
     "logins-of-one-address": "synesthesia",
@@ -172,6 +172,7 @@ FAULTS = (
     ("stario/gateway", "careless"),
     ("stario/cluster", "node-abroad"),
     ("synesthesia/logs", "brute-force"),
+    ("stario/gateway-logs", "brute-force"),
     ("synesthesia/certificate", "expiring"),
     ("synesthesia/machine", "updates"),
 )

@@ -81,8 +81,9 @@ def _lines(store: Store, pod: Object, status: Object, troubles: set[str]) -> lis
     count = int((now - began) / _EVERY)
     lines = [(began, "INFO started")] if count < _MOST else []
     for index in range(max(count - _MOST, 0) + 1, count + 1):
-        path = _PATHS[index % len(_PATHS)]
-        lines.append((began + _EVERY * index, f"INFO method=GET path={path} status=200 duration_ms={20 + index % 40}"))
+        at, path = began + _EVERY * index, _PATHS[index % len(_PATHS)]
+        told = f"INFO method=GET path={path} status=200 duration_ms={20 + index % 40}"
+        lines.append((at, told if index % 3 else log_lines.visited(index, at)))
     if status.get("restartCount"):
         lines.append((now, "CRITICAL could not start: configuration is incomplete; exiting with 1"))
     return sorted([*lines, *log_lines.written(troubles, now)]) if troubles else lines
