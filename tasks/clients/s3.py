@@ -110,6 +110,7 @@ def connect(
     secret_key: str | None,
     timeout: float,
     ca_bundle: Path | None = None,
+    service: str = "s3",
 ) -> S3Client:
     """Make a client that tries each request once. It connects on the first call; `close()` it.
 
@@ -120,6 +121,7 @@ def connect(
         secret_key: The secret access key.
         timeout: Seconds to connect, and seconds between two packets of an answer.
         ca_bundle: PEM file of certificate authorities to trust instead of the host's.
+        service: `s3`, or `iam` for the users and keys of the same store.
 
     Raises:
         ConfigError: The endpoint is no address, or there is no region for AWS.
@@ -138,7 +140,7 @@ def connect(
     try:
         with _making:
             client = _session().client(
-                "s3",
+                service,
                 endpoint_url=endpoint,
                 region_name=region or ("us-east-1" if endpoint else None),
                 aws_access_key_id=access_key,
@@ -146,7 +148,7 @@ def connect(
                 verify=str(ca_bundle) if ca_bundle else None,
                 config=config,
             )
-            client.meta.events.register_first("before-send.s3", functools.partial(_send, client))
+            client.meta.events.register_first(f"before-send.{service}", functools.partial(_send, client))
             return client
     except (ValueError, exceptions.BotoCoreError) as error:
         raise ConfigError("the endpoint is no address", hint="write https://host:port") from error

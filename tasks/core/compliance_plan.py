@@ -91,6 +91,9 @@ class Rotation(Model):
 
     within: Duration = Field(timedelta(days=90), gt=_ZERO, description="How long ago they were changed at most.")
     files: tuple[Address, ...] = Field((), description="Files that hold secrets, beside those that the spec names.")
+    iam: tuple[str, ...] = Field(
+        (), description="Systems of kind `s3` whose access key is asked for its age by IAM's ListAccessKeys."
+    )
     annotation: str = Field(
         "watchkeeper/rotated-at",
         description="The annotation of a Secret that says when it was rotated, where it has one.",
@@ -194,6 +197,8 @@ class CompliancePlan(Model):
         for field in ("public", "unencrypted", "versioned"):
             for position, system in enumerate(getattr(self.buckets, field)):
                 yield ("buckets", field, str(position)), system, ("s3",)
+        for position, system in enumerate(self.rotation.iam):
+            yield ("rotation", "iam", str(position)), system, ("s3",)
         for position, system in enumerate(self.access_logs.systems):
             yield ("access_logs", "systems", str(position)), system, ("logs",)
 

@@ -105,11 +105,10 @@ def administrators(facts: Facts, *kinds: str) -> Judgement:
     return judged
 
 
-def shut(facts: Facts, sort: str, what: str) -> Judgement:
-    """Judge ways in of one sort: each must be shut."""
-    audits = {name: told for name, told in facts.told.audits.items() if any(one.sort == sort for one in told.doors)}
-    blind = {name: told for name, told in facts.told.audits.items() if Part.DOORS in told.gaps}
-    judged = Judgement(gaps=missing(blind, Part.DOORS))
+def shut(facts: Facts, sort: str, what: str, *kinds: str) -> Judgement:
+    """Judge ways in of one sort, into systems of some kinds: each must be shut."""
+    audits = of_kind(facts.told.audits, *kinds)
+    judged = Judgement(gaps=missing(audits, Part.DOORS))
     for system, one in each(audits, Part.DOORS):
         if one.sort == sort:
             judged.looked += 1

@@ -10,7 +10,7 @@ from tasks.core.control import Judgement, Severity
 
 def judge(facts: Facts) -> Judgement:
     """Judge every schema, and the database."""
-    return shut(facts, "public create", "PUBLIC may create in the")
+    return shut(facts, "public create", "PUBLIC may create in the", "postgres")
 
 
 CONTROL = control(

@@ -30,9 +30,8 @@ def judge(facts: Facts) -> Judgement:
 CONTROL = control(
     "secrets-rotated",
     "Secrets and API keys were rotated within 90 days",
-    proves="Every Secret of a cluster and every file with a secret was written within the days of the spec, as "
-    "the Secret's annotation, the managers of its fields or the file's time tell; a machine never reads a"
-    " value.",
+    proves="Every Secret of a cluster, every file with a secret and each access key that the spec asks for was written "
+    "within its days, as annotation, managers of fields, IAM or the file's time tell; no machine reads a value.",
     severity=Severity.HIGH,
     remedy="Rotate it, and let what uses it start anew.",
     judge=judge,

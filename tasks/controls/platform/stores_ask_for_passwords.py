@@ -10,7 +10,7 @@ from tasks.core.control import Judgement, Severity
 
 def judge(facts: Facts) -> Judgement:
     """Judge every Redis and MongoDB: somebody without a password was sent away."""
-    return shut(facts, "no password", "it answers without a password:")
+    return shut(facts, "no password", "it answers without a password:", "redis", "mongodb")
 
 
 CONTROL = control(

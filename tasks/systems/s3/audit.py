@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from tasks.clients import s3
 from tasks.clients.http import fetch, session
 from tasks.clients.threads import in_thread
-from tasks.core.audit import Audited, Bucket, Part, Place
+from tasks.core.audit import Audited, Bucket, Part, Place, Secret
 from tasks.core.compliance_plan import CompliancePlan
-from tasks.core.errors import WatchkeeperError
+from tasks.core.errors import NotOffered, WatchkeeperError
 from tasks.core.system import Access
 from tasks.systems.s3.connection import connect
 from tasks.systems.s3.listing import Listing
@@ -27,9 +27,11 @@ _EVERYBODY = ("AllUsers", "AuthenticatedUsers")
 _FIRST, _AWS = "us-east-1", re.compile(r"^https?://[^/]*amazonaws\.com")
 
 
-async def audit(spec: Spec, _plan: CompliancePlan, access: Access) -> Audited:
-    """Return what the bucket says of itself, and whether anybody may list it."""
+async def audit(spec: Spec, plan: CompliancePlan, access: Access) -> Audited:
+    """Return what the bucket says of itself, whether anybody may list it, and where it is asked, how old its key is."""
     found = await in_thread(_asked, spec, access)
+    if any((access.systems or {}).get(name) is spec for name in plan.rotation.iam):
+        await in_thread(found.take, [Part.SECRETS], lambda: found.secrets.extend(_keys(spec, access)))
     if found.buckets and (bucket := found.buckets[0]).public is not None and await _anybody(spec, access):
         found.buckets = [_with(bucket, public=(*bucket.public, "anybody may list it"))]
     return found
@@ -45,6 +47,25 @@ async def _anybody(spec: Spec, access: Access) -> bool:
     except WatchkeeperError:
         return False  # what the store says of itself was asked over the same way, and answered
     return answer.status == 200  # noqa: PLR2004
+
+
+def _keys(spec: Spec, access: Access) -> list[Secret]:
+    """Return the access keys of the user whose key the spec has, by the end of their names.
+
+    Raises:
+        WatchkeeperError: The store has no IAM, does not allow it, or does not tell when a key was made.
+    """
+    client = connect(spec, access, service="iam")
+    try:
+        keys = client.list_access_keys()["AccessKeyMetadata"]
+    except s3.Failure as error:
+        raise s3.translated(error, "list access keys") from None
+    finally:
+        client.close()
+    active = [key for key in keys if key.get("Status") == "Active"]
+    if any("CreateDate" not in key for key in active):
+        raise NotOffered("the store does not tell when an access key was made")
+    return [Secret(f"access key ...{key['AccessKeyId'][-4:]}", key["CreateDate"], "IAM") for key in active]
 
 
 def _asked(spec: Spec, access: Access) -> Audited:

@@ -16,7 +16,7 @@ _SECONDS = 30.0
 _Answer = TypeVar("_Answer")
 
 
-def connect(spec: Spec, access: Access, *, for_backup: bool = False) -> s3.S3Client:
+def connect(spec: Spec, access: Access, *, for_backup: bool = False, service: str = "s3") -> s3.S3Client:
     """Return a client with the spec's credentials, or with those for backups where it has any."""
 
     def resolved(reference: Any) -> str | None:
@@ -30,6 +30,7 @@ def connect(spec: Spec, access: Access, *, for_backup: bool = False) -> s3.S3Cli
         resolved(spec.backup_secret_key if own else spec.secret_key),
         _SECONDS if for_backup else spec.timeout.total_seconds(),
         access.ca_bundle,
+        service,
     )
 
 
