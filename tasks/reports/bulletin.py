@@ -40,6 +40,7 @@ class Table(Model):
 
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
+    wraps: bool = Field(default=False, description="Whether its cells hold sentences, which may break into lines.")
 
 
 class Picture(Model):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +23,7 @@ _WORDS = {
     Verdict.PASSED: "would be back in time",
 }
 _NO_DIGITS = 10.0
+_UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
 _MARGIN = 0.95
 """Inches for a chart's axis and legend."""
 
@@ -60,7 +60,8 @@ def sentence(drill: Drill) -> str:
     rto, rpo = drill.rto, drill.rpo
     lost = "an unknown amount" if rpo.seconds is None else told(rpo.seconds)
     targets = " / ".join("none" if one is None else told(one) for one in (rto.target, rpo.target))
-    return f"{name} would be back in {told(rto.seconds)} having lost {lost}; targets {targets}"
+    promised = "no targets are set" if rto.target is rpo.target is None else f"targets {targets}"
+    return f"{name} would be back in {told(rto.seconds)} having lost {lost}; {promised}"
 
 
 def told(seconds: float) -> str:
@@ -83,13 +84,12 @@ def _facts(drill: Drill) -> Iterator[str]:
 def _parts(drill: Drill) -> Iterator[Part]:
     yield Part(title="Objectives", lines=tuple(_objectives(drill)), pictures=_trend(drill))
     yield Part(title="Phases", pictures=_timeline(drill), table=_phases(drill), aside=True)
-    checked = tuple(_assertion_line(one) for one in drill.preflight)
-    yield Part(title="Before anything was restored", lines=checked, aside=True)
+    yield Part(title="Before anything was restored", table=_preflight(drill), aside=True)
     yield Part(title="Systems", lines=tuple(_system(one, drill) for one in drill.systems))
     bad = [one for one in _named(drill) if one[1].outcome.is_problem]
     yield Part(title="What did not hold", lines=tuple(_assertion(*one) for one in bad))
     yield Part(title="Assertions", table=_assertions(drill), aside=True)
-    yield Part(title="Damaged copies", lines=tuple(_controls(drill)))
+    yield Part(title="Damaged copies", lines=tuple(_blind(drill)), table=_controls(drill))
     yield Part(title="Not covered", lines=tuple(_uncovered(drill)))
     yield Part(title="Next", lines=tuple(_next(drill)))
 
@@ -171,15 +171,28 @@ def _assertions(drill: Drill) -> Table:
         Row(cells=(held.name, system, f"L{held.level}", held.observed, held.expected), outcome=held.outcome)
         for system, held in named
     )
-    return Table(heads=("what must hold", "system", "level", "observed", "expected"), rows=tuple(rows))
+    return Table(heads=("what must hold", "system", "level", "observed", "expected"), rows=tuple(rows), wraps=True)
 
 
-def _controls(drill: Drill) -> Iterator[Line]:
+def _blind(drill: Drill) -> Iterator[Line]:
     for one in drill.negative_controls:
-        outcome = Outcome.PASSED if one.red else Outcome.FAILED
-        name, _, how = one.name.partition(": ")
-        said = one.seen if one.red else "It was taken for a sound copy: this drill proves nothing."
-        yield Line(text=f"{one.system} {name}", outcome=outcome, facts=(how,) if how else (), note=said)
+        if not one.red:
+            name, _, how = one.name.partition(": ")
+            said = "It was taken for a sound copy: this drill proves nothing."
+            yield Line(text=f"{one.system} {name}", outcome=Outcome.FAILED, facts=(how,) if how else (), note=said)
+
+
+def _controls(drill: Drill) -> Table:
+    rows = (
+        Row(cells=(one.name, one.system, one.seen), outcome=Outcome.PASSED if one.red else Outcome.FAILED)
+        for one in drill.negative_controls
+    )
+    return Table(heads=("what was done to it", "system", "what was seen"), rows=tuple(rows), wraps=True)
+
+
+def _preflight(drill: Drill) -> Table:
+    rows = (Row(cells=(one.name, one.observed, one.expected), outcome=one.outcome) for one in drill.preflight)
+    return Table(heads=("what is needed", "observed", "expected"), rows=tuple(rows), wraps=True)
 
 
 def _uncovered(drill: Drill) -> Iterator[Line]:
@@ -257,15 +270,14 @@ def _trend(drill: Drill) -> tuple[Picture, ...]:
     def draw(figure: Any, palette: Palette) -> None:
         for place, (name, values, target) in enumerate(figures):
             axes = plain_axes(figure, palette, (0.11 + 0.48 * place, 0.14, 0.38, 0.7))
-            axes.plot(range(len(past)), [_minutes(one) for one in values], marker="o", color=palette.series[place])
-            if target is not None and max((one or 0.0) for one in values) > target / 4:
-                axes.axhline(target / 60, color=palette.bad, linestyle="--", linewidth=1)
+            most = max((one or 0.0) for one in values)
+            size, unit = next((size, unit) for size, unit in _UNITS if most >= 2 * size or size == 1)
+            shown = [float("nan") if one is None else one / size for one in values]
+            axes.plot(range(len(past)), shown, marker="o", color=palette.series[place])
+            if target is not None and most > target / 4:
+                axes.axhline(target / size, color=palette.bad, linestyle="--", linewidth=1)
             axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
             axes.set_xticks(range(len(past)), [f"{one.at:%b %y}" for one in past], fontsize=7)
-            axes.set_title(f"{name}, minutes", color=palette.ink, fontsize=9, loc="left")
+            axes.set_title(f"{name}, {unit}", color=palette.ink, fontsize=9, loc="left")
 
     return (picture("trend.png", title, 2.3, draw),)
-
-
-def _minutes(seconds: float | None) -> float:
-    return float("nan") if seconds is None else timedelta(seconds=seconds).total_seconds() / 60

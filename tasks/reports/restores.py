@@ -98,7 +98,7 @@ def of_verifications(report: VerifyReport) -> Bulletin:
         Part(title="Backups", lines=tuple(_verified(one, zone) for one in report.backups)),
         Part(
             title="Assertions",
-            table=Table(heads=("what must hold", "of", "level", "observed"), rows=tuple(rows)),
+            table=Table(heads=("what must hold", "of", "level", "observed"), rows=tuple(rows), wraps=True),
             aside=True,
         ),
     )
@@ -144,7 +144,7 @@ def _table(assertions: tuple[Assertion, ...]) -> Table:
         Row(cells=(one.name, f"L{one.level}", one.observed, one.expected), outcome=one.outcome)
         for one in sorted(assertions, key=lambda one: one.outcome.rank)
     )
-    return Table(heads=("what must hold", "level", "observed", "expected"), rows=tuple(rows))
+    return Table(heads=("what must hold", "level", "observed", "expected"), rows=tuple(rows), wraps=True)
 
 
 def _phases(report: RestoreReport) -> Table:

@@ -85,11 +85,13 @@ def _values(client: redis.Redis, source: Source, restored: Restored) -> Iterator
     if (expected := recorded or details.get("values")) is not None:
         note = "as recorded when it was taken" if recorded else "as the scratch server had loaded them"
         now = checksum(client)
-        yield _told("checksum of what lasting keys hold", now, expected=expected, ok=now == expected, note=note)
+        yield _told(
+            "checksum of what lasting keys hold", now[:12], expected=expected[:12], ok=now == expected, note=note
+        )
     if (loaded := details.get("digest")) is not None:
         now = digest(client)
         note = "" if recorded else "as they were loaded: others wrote while it was taken, so none is recorded"
-        yield _told("digest of all keys", now, expected=loaded, ok=now == loaded, note=note)
+        yield _told("digest of all keys", now[:12], expected=loaded[:12], ok=now == loaded, note=note)
 
 
 def _matching(client: redis.Redis, check: KeysCheck) -> Assertion:
