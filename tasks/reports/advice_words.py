@@ -93,19 +93,12 @@ def _line(one: Advice) -> Line:
     notes = [*one.evidence, *([f"risk: {one.risk}"] if one.risk else [])]
     notes += [f"not known: {text}" for text in one.unknown]
     return Line(
-        text=f"{one.key}: {_short(one)}",
+        text=f"{one.key}: {one.do}",
         outcome=outcome,
         facts=tuple(told),
         note="; ".join(notes),
         code="\n".join(_code(one)),
     )
-
-
-def _short(one: Advice) -> str:
-    """Say what to do: the values that change, or the sentence."""
-    if not one.changes:
-        return one.do
-    return ", ".join(f"{change.what} {change.before} → {change.after}" for change in one.changes)
 
 
 def _replayed(one: Replayed) -> str:

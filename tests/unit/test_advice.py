@@ -207,6 +207,8 @@ def test_what_does_not_fit_together_is_told_without_a_runbook_too():
     pending = server(settings={"work_mem": Setting("4096", "kB", pending=True)})
     (advice,) = postgres.advise("database", pending, Wanted())
     assert "waits for a restart" in advice.why
+    fixed = server(settings={"work_mem": Setting("4096", "kB", pending=True, source="command line")})
+    assert list(postgres.advise("database", fixed, Wanted())) == []
 
 
 def test_an_unknown_setting_and_a_value_in_a_wrong_unit_are_named_with_their_field():
@@ -235,13 +237,25 @@ def test_pools_are_added_up_at_every_ceiling_and_shrink_to_fit():
     assert (advice.changes[0].before, advice.changes[0].after) == ("20 + 10", "17")
     fits = pools.advise("database", [Pool("api", 17, replicas=3, most=10)], 197, 60)
     assert isinstance(fits, Fine)
-    assert pools.advise("database", [Pool("api", 90, replicas=3)], 197, 60).when is When.NOW
+    assert pools.advise("database", [Pool("api", 90, replicas=3)], 197, 60).when is When.MONTH
+    assert pools.advise("database", [Pool("api", 90, replicas=3)], 197, 150).when is When.NOW
     many = pools.advise("database", [Pool("api", 1, replicas=300)], 197, 60)
     assert "PgBouncer" in many.do
     assert "max_db_connections = 177" in many.patches[0].text
     blank = pools.advise("database", [Pool("api", 1)], 197, 60)
     assert "how many replicas of api run" in blank.reason
     assert pools.advise("database", [], 197, 60) is None
+
+
+def test_pools_are_held_against_the_connections_that_the_runbook_wants():
+    crowded = Database(server(), pools=(Pool("api", 20, processes=4, replicas=1),), available=34)
+
+    def judged(database):
+        return {one.key: one for one in advise_all(Facts(databases={"database": database}), AIM)}["database/pools"]
+
+    assert isinstance(judged(crowded), Advice)
+    assert isinstance(judged(replace(crowded, wanted=Wanted({"max_connections": "200"}))), Fine)
+    assert isinstance(judged(replace(crowded, wanted=Wanted({"max_connections": "many"}))), Advice)
 
 
 @quick
@@ -409,6 +423,10 @@ def test_twice_the_traffic_needs_other_bounds_from_the_same_facts_and_says_what_
     assert "cluster/pvc/minio-data: size 100Gi → " in text
     assert "machine/cpu reaches 80%" in text
     assert "how these follow traffic: api/latency" in supposed.unknown
+    namespace = facts().namespaces["cluster"]
+    seen = {name: replace(one, seen=series(1.0), wanted={"rps": series(7)}) for name, one in namespace.usage.items()}
+    busy = replace(facts(), namespaces={"cluster": replace(namespace, usage=seen)})
+    assert "max replicas 10 → 16" in what_if.suppose(what_if.parse("traffic=2"), busy, AIM).follows[0]
     same = what_if.suppose(what_if.parse("traffic=1"), facts(), AIM, histories, timedelta(days=30))
     assert same.follows == ()
 

@@ -140,6 +140,11 @@ def test_a_limit_of_cpu_that_holds_it_back_goes_with_the_minutes_it_cost():
     assert (held.before, held.after) == (pytest.approx(minutes), 0)
 
 
+def test_what_is_hardly_held_back_and_a_request_that_is_a_little_short_are_left_alone():
+    healthy = workload(container(memory=460 * MIB))
+    assert isinstance(advise(healthy, used(throttled=0.01)), Fine)
+
+
 def test_without_a_measure_of_throttling_time_at_the_limit_counts():
     advice = advise(workload(container(cpu_limit=0.5)), used(np.where(DAY > 0.9, 1.0, 0.3)))
     held = next(one for one in advice.replay if one.what == "api: minutes held back")
@@ -221,7 +226,7 @@ def test_a_leak_that_is_killed_within_two_weeks_is_urgent_and_one_without_a_limi
     assert "at its limit in 9 days" in soon.why
     roomy = container(memory=720 * MIB, memory_limit=8 * GIB)
     found = advise(workload(roomy), used(memory=memory))
-    assert (found.do, found.when, found.patches) == ("Find what api leaks", When.MONTH, ())
+    assert (found.do, found.when, found.patches) == ("find what api leaks", When.MONTH, ())
 
 
 def test_what_fits_is_left_as_it_is():

@@ -104,7 +104,7 @@ def advise(
         key=key,
         kind="autoscaler",
         when=_when(story, needs, sizes, now),
-        do=f"Set {workload.subject} and its autoscaler together: " + ", ".join(_told(one) for one in changes),
+        do=requests.do(changes, [one for one in needs if one.growth]),
         why=_why(story),
         changes=changes,
         evidence=(*_evidence(story, ahead), *requests.evidence(needs, usage)),
@@ -212,10 +212,6 @@ def _bounds(scaler: Autoscaler, then: Scale) -> Iterator[Change]:
     ):
         if before != after:
             yield Change(what=what, before=str(before), after=str(after))
-
-
-def _told(change: Change) -> str:
-    return f"{change.what} {change.before} → {change.after}"
 
 
 def _short(story: _Story, scale: Scale) -> pd.Series[bool]:

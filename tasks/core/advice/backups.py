@@ -74,7 +74,7 @@ def advise_window(key: str, taken: Sequence[Taken], window: timedelta | None, ho
         key=key,
         kind="backups",
         when=When.NOW if now > allowed else When.MONTH,
-        do="Take it by differences or at another time, or give it more bandwidth: it outgrows its window",
+        do="take it by differences or at another time, or give it more bandwidth: it outgrows its window",
         why=f"it takes {format_duration(now)} of a {what} of {format_duration(allowed)}"
         + (f", and {format_duration(then)} in {hold.days} days" if then > now else ""),
         evidence=(
@@ -185,7 +185,7 @@ def advise_room(
         key=key,
         kind="backups",
         when=When.NOW if held.now - held.freed > room else When.MONTH,
-        do=f"Give it room for {format_bytes(held.later / _NEAR)}" + (f", or {shorter}" if shorter else ""),
+        do=f"give it room for {format_bytes(held.later / _NEAR)}" + (f", or {shorter}" if shorter else ""),
         why=f"{told}, of {format_bytes(room)}",
         changes=(Change(what="room", before=format_bytes(room), after=format_bytes(held.later / _NEAR)),),
         evidence=(f"{len(taken)} backups, as often and growing as before, under the vault's own policy",),

@@ -120,7 +120,7 @@ def _judged(facts: Facts, aim: Aim) -> Iterator[Judged]:
         yield redis.advise(name, cache.server, cache.used, alert=cache.alert, ahead=_high(cache.used, _NEAR))
     for name, database in facts.databases.items():
         yield from postgres.advise(name, database.server, database.wanted)
-        found = pools.advise(name, database.pools, database.available, database.server.connections)
+        found = pools.advise(name, database.pools, _available(database), database.server.connections)
         if found is not None:
             yield found
     for name, bucket in facts.buckets.items():
@@ -131,6 +131,12 @@ def _judged(facts: Facts, aim: Aim) -> Iterator[Judged]:
             yield backups.advise_window(f"{group}[{name}]", taken, aim.window, aim.hold)
     for key, (used, busy) in facts.gpus.items():
         yield gpus.advise(key, used, busy)
+
+
+def _available(database: Database) -> int:
+    """Return the connections that there will be once the runbook's setting is followed."""
+    more = postgres.more_connections(database.server, database.wanted)
+    return database.available + more
 
 
 def _of_namespace(name: str, namespace: Namespace, aim: Aim) -> Iterator[Judged]:

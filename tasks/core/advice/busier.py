@@ -36,7 +36,9 @@ def _busier(namespace: Namespace, factor: float) -> Namespace:
         for name, frame in usage.containers.items():
             columns = [column for column in ("cpu", "busiest") if column in frame]
             frames[name] = frame.assign(**{column: frame[column] * factor for column in columns})
-        return replace(usage, containers=frames)
+        seen = None if usage.seen is None else usage.seen * factor
+        wanted = {metric: one * factor for metric, one in usage.wanted.items()}
+        return replace(usage, containers=frames, seen=seen, wanted=wanted)
 
     return replace(
         namespace,

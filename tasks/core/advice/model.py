@@ -76,7 +76,7 @@ class Advice(Model):
     key: str = Field(description="System and part: `cluster/deployment/apex-api`.")
     kind: Kind
     when: When
-    do: str = Field(description="What to do, in one sentence.")
+    do: str = Field(description="What to do with it, in a clause.")
     why: str = Field(description="The reason, in one sentence with its number.")
     changes: tuple[Change, ...] = ()
     evidence: tuple[str, ...] = Field((), description="Each number on which it rests, with its source.")

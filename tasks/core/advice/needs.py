@@ -26,6 +26,8 @@ _GROWTH_DAYS = 5
 _GROWN = 0.2
 _STEADILY = 0.8
 _AT_LIMIT = 0.95
+_FELT = 0.05
+"""A smaller share of held back periods is felt by nobody."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Rules:
         headroom: What is added to the peak of memory, as a factor.
         after_kill: What a container gets that ran out of memory, as a factor of what it had.
         slack: A value that is larger than the need by no more than this factor stays as it is.
+        short: One that is smaller by no more than this share stays too: it is still above what was used.
         least_cpu: Cores that every container gets.
         least_memory: Bytes that every container gets.
     """
@@ -47,6 +50,7 @@ class Rules:
     headroom: float = 1.2
     after_kill: float = 1.5
     slack: float = 1.25
+    short: float = 0.1
     least_cpu: float = 0.01
     least_memory: float = 32 * MIB
 
@@ -179,7 +183,7 @@ def _throttled(container: Container, frame: pd.DataFrame) -> float | None:
     if "throttled" in frame:
         share = clean(frame["throttled"]).clip(upper=1.0)
         if len(share) > 1:
-            return float(share.sum()) * step_of(share)
+            return float(share[share >= _FELT].sum()) * step_of(share)
     if container.cpu_limit is None:
         return 0.0
     busiest = clean(frame["busiest"])

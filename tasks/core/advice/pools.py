@@ -10,6 +10,8 @@ from tasks.core.advice.model import Advice, Change, Fine, Judged, Patch, Unjudge
 
 _SHARE = 0.9
 """What pools may take of it: a person with psql and a migration need some too."""
+_NEAR = 0.7
+"""From so much in use on it is urgent."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def advise(key: str, pools: Sequence[Pool], available: int, seen: float) -> Judg
     return Advice(
         key=f"{key}/pools",
         kind="pools",
-        when=When.NOW if now > available else When.MONTH,
+        when=When.NOW if now > available and seen > _NEAR * available else When.MONTH,
         do=_do(changes, after, room, most),
         why=f"the pools may open {most} connections, and the server takes {available}",
         changes=changes if after <= room else (),
@@ -94,9 +96,9 @@ def _written(pool: Pool) -> str:
 
 def _do(changes: Sequence[Change], after: int, room: int, most: int) -> str:
     if after > room or not changes:
-        return f"Put a pooler such as PgBouncer in front, with {room} connections to the server for {most} from outside"
+        return f"put a pooler such as PgBouncer in front, with {room} connections to the server for {most} from outside"
     told = ", ".join(f"{one.what} {one.before} → {one.after}" for one in changes)
-    return f"Set {told}; or put a pooler in front"
+    return f"{told}; or put a pooler in front"
 
 
 def _evidence(pools: Sequence[Pool], now: int, most: int, seen: float) -> Iterator[str]:

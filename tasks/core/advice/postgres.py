@@ -13,6 +13,8 @@ from tasks.core.units import format_bytes, format_duration
 
 _SAME = 0.01
 _RESTART = "postmaster"
+_FIXED = "command line"
+"""Such a value seems to wait for a restart whenever a file says another one, and never will be."""
 _QUIET_CACHE = 0.99
 _WHOLE_NAME = re.compile(r"[a-z_][a-z0-9_.]*")
 
@@ -112,6 +114,18 @@ def _of_settings(key: str, server: Server, wanted: Mapping[str, str]) -> Iterato
     yield _advice(key, server, changes, unfit)
 
 
+def more_connections(server: Server, wanted: Wanted) -> int:
+    """Return how many connections more there are once the runbook's max_connections is followed."""
+    now, setting = _number(server, "max_connections"), server.settings.get("max_connections")
+    if now is None or setting is None or "max_connections" not in wanted.settings:
+        return 0
+    try:
+        then = parse(wanted.settings["max_connections"], setting.unit, setting.kind)
+    except ConfigError:
+        return 0
+    return max(0, int(then - now)) if isinstance(then, float) else 0
+
+
 def _same(now: float | str, then: float | str) -> bool:
     if isinstance(now, str) or isinstance(then, str):
         return str(now).lower() == str(then).lower()
@@ -152,7 +166,7 @@ def _unfit(server: Server, changes: Mapping[str, Change], wanted: Mapping[str, s
     if server.memory and shared and each and most and shared + each * most > server.memory:
         need = format_bytes(shared + each * most)
         yield f"shared_buffers and one work_mem for each connection are {need} of {format_bytes(server.memory)}"
-    waiting = sorted(name for name, one in server.settings.items() if one.pending)
+    waiting = sorted(name for name, one in server.settings.items() if one.pending and one.source != _FIXED)
     if waiting:
         yield f"{', '.join(waiting)} was changed and waits for a restart"
 
@@ -171,7 +185,7 @@ def _notes(server: Server) -> Iterator[str]:
 
 def _advice(key: str, server: Server, changes: Mapping[str, Change], unfit: list[str]) -> Advice:
     restart = [name for name in changes if server.settings[name].context == _RESTART]
-    fixed = [name for name in changes if server.settings[name].source == "command line"]
+    fixed = [name for name in changes if server.settings[name].source == _FIXED]
     told = ", ".join(f"{one.what} {one.before} → {one.after}" for one in changes.values())
     unknown = () if server.memory else ("how much memory its machine has: say it as `memory` in the spec",)
     restarts = f"{', '.join(restart)} takes effect with a restart" if restart else ""
@@ -180,7 +194,7 @@ def _advice(key: str, server: Server, changes: Mapping[str, Change], unfit: list
         key=key,
         kind="postgres",
         when=When.MONTH if unfit or restart else When.LATER,
-        do=f"Set {told}" if changes else f"See to it: {unfit[0]}",
+        do=told or "see to what does not fit",
         why=unfit[0] if unfit else f"{len(changes)} settings are not as the runbook wants them",
         changes=tuple(changes.values()),
         evidence=("source: pg_settings and the pg_stat views", *_notes(server)),
@@ -215,7 +229,7 @@ def _of_indexes(key: str, server: Server, wanted: Mapping[str, str]) -> Iterator
         key=f"{key}/indexes",
         kind="postgres",
         when=When.MONTH if broken else When.LATER,
-        do=" and ".join(part for part in parts if part).capitalize(),
+        do=" and ".join(part for part in parts if part),
         why=f"{spoilt} is invalid: it costs at every write and serves no query" if broken else "the runbook wants them",
         changes=tuple(
             [Change(what=name, before="missing", after="there") for name in missing]

@@ -71,7 +71,7 @@ def advise(key: str, scaler: Autoscaler, namespace: str, queue: Queue) -> Judged
         key=key,
         kind="queue scaler",
         when=When.MONTH if before or threshold < trigger.threshold else When.LATER,
-        do=f"Set the ScaledObject {scaler.name}: " + ", ".join(f"{c.what} {c.before} → {c.after}" for c in changes),
+        do=", ".join(f"{one.what} {one.before} → {one.after}" for one in changes),
         why=_why(scaler, trigger, before, peak, pace, queue.wait),
         changes=changes,
         evidence=tuple(_evidence(length, queue, pace, peak)),

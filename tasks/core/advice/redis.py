@@ -86,7 +86,7 @@ def advise(
         key=key,
         kind="redis",
         when=_when(server, wanted, alert, seen),
-        do="Set " + ", ".join(f"{one.what} {one.before} → {one.after}" for one in changes),
+        do=", ".join(f"{one.what} {one.before} → {one.after}" for one in changes),
         why=_why(server, wanted, seen, alert, ahead),
         changes=changes,
         evidence=tuple(_evidence(server, seen, ahead)),

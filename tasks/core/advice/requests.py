@@ -17,7 +17,8 @@ from tasks.core.advice.needs import RULES, Need, Rules, clean, needs_of, step_of
 from tasks.core.units import format_bytes, format_duration
 
 _RECENT = timedelta(days=7)
-_EQUAL = 1e-9
+_A_LITTLE = 600.0
+"""Seconds in the whole history that are none."""
 _LEAK_SOON, _LEAK_TOLD = 14.0, 365.0
 _HELD_BACK = 0.01
 """The share of the time that counts as throttled."""
@@ -64,7 +65,7 @@ def advise(
         key=key,
         kind="requests",
         when=when_of(needs, sizes, usage, now),
-        do=_do(workload, changes) if changes else f"Find what {growing[0].container.name} leaks",
+        do=do(changes, growing),
         why=_why(needs, sizes, usage),
         changes=changes,
         evidence=tuple(evidence(needs, usage)),
@@ -88,20 +89,22 @@ def sized(need: Need, rules: Rules = RULES, *, cpu: float | None = None) -> Size
         cpu: The request that an autoscaler asks for instead.
     """
     now = need.container
-    cpu_request = cpu if cpu is not None else _near(now.cpu_request, need.cpu, rules.slack)
-    memory_request = _near(now.memory_request, need.memory, rules.slack)
+    cpu_request = cpu if cpu is not None else _near(now.cpu_request, need.cpu, rules)
+    memory_request = _near(now.memory_request, need.memory, rules)
     limit = now.cpu_limit
     binds = limit is not None and (limit < cpu_request or _is_held_back(need))
-    memory_limit = max(now.memory_limit or 0.0, need.memory, memory_request)
+    enough = now.memory_limit is not None and now.memory_limit >= need.memory * (1 - rules.short)
+    memory_limit = max(now.memory_limit or 0.0, memory_request, 0.0 if enough else need.memory)
     return Sizes(cpu_request, None if binds else limit, memory_request, memory_limit)
 
 
-def _near(today: float | None, need: float, slack: float) -> float:
-    return today if today is not None and need <= today * (1 + _EQUAL) and today <= need * slack else need
+def _near(today: float | None, need: float, rules: Rules) -> float:
+    """Return what is set today where it is near enough to the need, else the need."""
+    return today if today is not None and need * (1 - rules.short) <= today <= need * rules.slack else need
 
 
 def _is_held_back(need: Need) -> bool:
-    return bool(need.throttled and need.throttled > 60)  # noqa: PLR2004 - a minute in the whole history is none
+    return bool(need.throttled and need.throttled > _A_LITTLE)
 
 
 def changed(containers: Sequence[Container], sizes: Mapping[str, Sizes]) -> Iterator[Change]:
@@ -129,7 +132,8 @@ def when_of(needs: Sequence[Need], sizes: Mapping[str, Sizes], usage: Usage, now
     if any((one.throttled or 0.0) > _HELD_BACK * seconds for one in needs):
         return When.MONTH
     lacking = any(one.growth for one in needs) or any(
-        (one.container.cpu_request or 0.0) < one.cpu or (one.container.memory_request or 0.0) < one.memory
+        (one.container.cpu_request or 0.0) < sizes[one.container.name].cpu_request
+        or (one.container.memory_request or 0.0) < sizes[one.container.name].memory_request
         for one in needs
     )
     return When.MONTH if lacking else When.LATER
@@ -151,9 +155,13 @@ def _looked(usage: Usage) -> float:
     return max(((index[-1] - index[0]).total_seconds() for index in spans if len(index)), default=0.0)
 
 
-def _do(workload: Workload, changes: Sequence[Change]) -> str:
+def do(changes: Sequence[Change], growing: Sequence[Need]) -> str:
+    """Say what to do: what changes, after what leaks."""
     told = ", ".join(f"{one.what} {one.before} → {one.after}" for one in changes)
-    return f"Set {workload.kind.lower()} {workload.name}: {told}"
+    if not growing:
+        return told
+    leak = f"find what {growing[0].container.name} leaks"
+    return f"{leak}; until then {told}" if told else leak
 
 
 def _why(needs: Sequence[Need], sizes: Mapping[str, Sizes], usage: Usage) -> str:

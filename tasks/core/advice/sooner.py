@@ -15,7 +15,9 @@ from tasks.core.units import Unit
 
 _NAMED = 5
 _GROWTH = re.compile(r"disk|inode|stor|size|bucket|objects|^used$|growth")
-_LOAD = re.compile(r"cpu|load|rate|request|connections|clients|pool|depth|queue|backlog|received|sent|throughput")
+_LOAD = re.compile(
+    r"cpu|load|wanted|replicas|rate|request|connections|clients|pool|depth|queue|backlog|received|sent|throughput"
+)
 
 
 def follows_traffic(history: History) -> str:

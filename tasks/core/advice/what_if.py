@@ -106,14 +106,18 @@ def _of_traffic(facts: Facts, factor: float, aim: Aim) -> Iterator[str]:
     before = {one.key: one for one in advise_all(facts, aim)}
     for one in advise_all(busier(facts, factor), aim):
         was = before.get(one.key)
-        if _said(one) != _said(was):
-            yield f"{one.key}: {_said(one)}" + (f" (as it is: {_said(was)})" if was is not None else "")
+        told, before_told = _said(one, was), _said(was, one)
+        if told != before_told:
+            yield f"{one.key}: {told}" + (f" (as it is: {before_told})" if before_told else "")
 
 
-def _said(one: Judged | None) -> str:
-    """Say what is advised, without what stays the same under any load."""
+def _said(one: Judged | None, other: Judged | None) -> str:
+    """Say what is advised, without what the other says too."""
     if isinstance(one, Advice):
-        return "; ".join(f"{change.what} {change.before} → {change.after}" for change in one.changes) or one.do
+        same = other.changes if isinstance(other, Advice) else ()
+        differs = [change for change in one.changes if change not in same]
+        told = ", ".join(f"{change.what} {change.before} → {change.after}" for change in differs)
+        return told or ("" if one.changes else one.do)
     return (one.note or "enough as it is") if isinstance(one, Fine) else one.reason if one else ""
 
 
