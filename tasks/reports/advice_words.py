@@ -45,7 +45,7 @@ def in_short(report: CapacityReport) -> str:
     if not soon:
         return ""
     urgent = sum(one.when is When.NOW for one in soon)
-    now = f", {urgent} of it at once" if urgent else ""
+    now = f", {urgent} at once" if urgent else ""
     return f"; {wording.plural(len(soon), 'thing')} to do this month{now}"
 
 
@@ -55,7 +55,7 @@ def facts(report: CapacityReport) -> Iterator[str]:
     if given:
         yield f"what can wait would give back {given}"
     if report.fine:
-        yield f"{len(report.fine):,} right as it is"
+        yield f"{wording.plural(len(report.fine), 'thing')} looked at and left as found"
 
 
 def gives(saving: Saving | None) -> str:

@@ -39,7 +39,7 @@ def test_a_capacity_plans_tables_read_as_their_golden_files(made, name, request)
 
 def test_the_first_thing_that_is_said_is_what_to_do_this_month(made):
     told = capacity_words.bulletin(made)
-    assert told.sentence.endswith("; 2 things to do this month, 2 of it at once")
+    assert told.sentence.endswith("; 2 things to do this month, 2 at once")
     assert told.parts[0].title == "Do this month"
     assert [line.text.partition(":")[0] for line in told.parts[0].lines] == [
         "cluster/deployment/apex-worker",

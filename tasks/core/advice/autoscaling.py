@@ -296,10 +296,10 @@ def _saving(story: _Story, sizes: Mapping[str, requests.Sizes]) -> Saving:
 
 
 def _risk(story: _Story, needs: list[Need], sizes: Mapping[str, requests.Sizes]) -> str:
-    most = story.then.maximum * story.then.request
+    most, leaks = story.then.maximum * story.then.request, requests.leak_words([one for one in needs if one.growth])
     return (
         f"at its ceiling it asks for {load_text(most)}: see that the nodes have them, and that what it talks to "
-        f"takes the connections of {story.then.maximum} pods; {requests.risk(needs, sizes)}"
+        f"takes the connections of {story.then.maximum} pods; {'; '.join((*leaks, requests.risk(needs, sizes)))}"
     )
 
 
@@ -309,7 +309,7 @@ def _unknown(story: _Story, needs: list[Need]) -> Iterator[str]:
         yield f"how many replicas {', '.join(others)} asks for"
     if any(one.throttled for one in needs):
         yield "how high the load would have been without the CPU limit that held it back"
-    yield from requests.leak_words([one for one in needs if one.growth])
+    yield from requests.unknown(needs)
 
 
 def _patches(story: _Story, sizes: Mapping[str, requests.Sizes]) -> Iterator[Patch]:

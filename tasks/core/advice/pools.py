@@ -104,7 +104,7 @@ def _do(changes: Sequence[Change], after: int, room: int, most: int) -> str:
 def _evidence(pools: Sequence[Pool], now: int, most: int, seen: float) -> Iterator[str]:
     for pool in pools:
         many = f"{pool.replicas} replicas" + (f", at most {pool.most}" if pool.most else "")
-        yield f"{pool.name}: {_written(pool)} for each of {pool.processes} processes of {many}"
+        yield f"{pool.name}: {_written(pool)} for each process, {pool.processes} of them in each of {many}"
     yield f"{now} where all pools are full today, {most} at every ceiling; {seen:g} were seen"
 
 

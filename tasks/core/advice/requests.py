@@ -71,8 +71,8 @@ def advise(
         evidence=tuple(evidence(needs, usage)),
         replay=tuple(replay(needs, sizes, usage)),
         saving=saving(workload, sizes, workload.replicas),
-        risk=risk(needs, sizes),
-        unknown=tuple(unknown(needs, growing)),
+        risk="; ".join((*leak_words(growing), risk(needs, sizes))),
+        unknown=tuple(unknown(needs)),
         patches=(patch(workload, sizes),) if changes else (),
     )
 
@@ -264,9 +264,8 @@ def risk(needs: Sequence[Need], sizes: Mapping[str, Sizes]) -> str:
     return "; ".join(parts)
 
 
-def unknown(needs: Sequence[Need], growing: Sequence[Need]) -> Iterator[str]:
+def unknown(needs: Sequence[Need]) -> Iterator[str]:
     """Yield what could not be told."""
-    yield from leak_words(growing)
     for one in needs:
         if any(kill.limit is None for kill in one.kills):
             yield f"what {one.container.name} was allowed when its memory ran out"
