@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -25,6 +26,7 @@ _LARGEST_TOLD = 1 << 26
 _CHUNK = 1 << 16
 _GRACE = 0.5
 _STREAM_CHUNK = 1 << 18
+_PIPE = 1 << 20
 _ERROR_LINES = 50
 _LONGEST_LINE = 2000
 
@@ -130,13 +132,16 @@ class Stream:
 
 
 @contextlib.contextmanager
-def streamed(command: Sequence[str], *, environment: Mapping[str, str], quiet: float) -> Iterator[Stream]:
+def streamed(
+    command: Sequence[str], *, environment: Mapping[str, str], quiet: float, inherited: Sequence[int] = ()
+) -> Iterator[Stream]:
     """Start a program whose output is read as it comes; it is killed where the block ends before it does. Blocks.
 
     Args:
         command: The program and its arguments; none of it is read by a shell.
         environment: What it sees besides PATH; the place for a password, which others could read on a command line.
         quiet: It is given up when it writes nothing for so many seconds.
+        inherited: Descriptors that it may read as `/dev/fd/N`: another place for a password.
 
     Raises:
         NotOffered: There is no such program here.
@@ -151,15 +156,24 @@ def streamed(command: Sequence[str], *, environment: Mapping[str, str], quiet: f
             stderr=PIPE,
             env={**base, **environment},
             start_new_session=True,
+            pass_fds=inherited,
         )
     except OSError as error:
         raise _translated(error, command[0]) from error
+    if process.stdout is not None:
+        _widen(process.stdout)
     stream = Stream(process, command[0], quiet)
     try:
         yield stream
     finally:
         _kill(process)
         stream.finish()
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold more, where the system lets us, so that both of its sides are woken less often."""
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 def fed(command: Sequence[str], chunks: Iterable[bytes], *, environment: Mapping[str, str]) -> Fed:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from deployments.lab.servers import Server, free_ports, postgres, running, seaweedfs, secantus
 from tasks.clients.blobs import FolderStore, open_store
 from tasks.vault.keys import new_key
-from tests.bench import catalogs, realistic, rivals
+from tests.bench import catalogs, pgbackrest, realistic, rivals
 from tests.bench.figures import Figure
 
 _GIGABYTES = float(os.environ.get("WATCHKEEPER_BENCH_GB", "2"))
@@ -40,6 +40,7 @@ def run() -> dict[str, Figure]:
     with tempfile.TemporaryDirectory() as folder, _store(Path(folder)) as store:
         work = Path(folder)
         figures = _postgres(work, store)
+        figures |= _pgbackrest(work)
         figures |= _mongodb(work, store)
         figures |= _bucket(store)
         figures |= _catalogs(work, store)
@@ -81,7 +82,11 @@ def _postgres(work: Path, store: Server) -> dict[str, Figure]:
 
 
 def _fill(server: Server, database: str, gigabytes: float) -> int:
-    return realistic.fill(realistic.create(server.address, database), gigabytes)
+    return _fill_at(server.address, database, gigabytes)
+
+
+def _fill_at(address: str, database: str, gigabytes: float) -> int:
+    return realistic.fill(realistic.create(address, database), gigabytes)
 
 
 def _logical(work: Path, server: Server, store: Server) -> tuple[_Times, dict[str, float]]:
@@ -114,6 +119,23 @@ def _physical(server: Server, store: Server) -> dict[str, Figure]:
     return {"physical": Figure(_median(times["ours"], times["barman"]), 1, against)}
 
 
+def _pgbackrest(work: Path) -> dict[str, Figure]:
+    """Copy the files of the distribution's PostgreSQL in turn by each program into a folder of the same disk."""
+    if (programs := pgbackrest.installed()) is None:
+        print("backup     pgBackRest: not installed (apt-get install postgresql pgbackrest), so not compared")
+        return {}
+    times: _Times = {"ours": [], "pgbackrest": []}
+    with pgbackrest.running_server(programs, work / "debian") as address:
+        _fill_at(address, "shop", _GIGABYTES / 2)
+        for _ in range(_ROUNDS):
+            ours = _backup(work / "vault", "postgres", "physical", {"DSN": address}, {"dsn": {"env": "DSN"}})
+            times["ours"].append(ours["seconds"])
+            times["pgbackrest"].append(pgbackrest.backup(address, work / "debian"))
+            _say("physical, the distribution's PostgreSQL", times)
+    against = f"pgBackRest {pgbackrest.version()}: zstd, two processes, a local repository, not encrypted"
+    return {"physical-pgbackrest": Figure(_median(times["ours"], times["pgbackrest"]), 1, against)}
+
+
 def _bucket(store: Server) -> dict[str, Figure]:
     """Copy a bucket of small objects in turn by each program."""
     realistic.fill_bucket(store.address, "source", _OBJECTS)
@@ -144,24 +166,30 @@ def _median(ours: list[float], rival: list[float]) -> float:
 
 
 def _backup(
-    store: Server, kind: str, method: str, secrets: Mapping[str, str], spec: Mapping[str, Any]
+    store: Server | Path, kind: str, method: str, secrets: Mapping[str, str], spec: Mapping[str, Any]
 ) -> dict[str, float]:
-    """Take a backup in a process of its own."""
-    parts = urlsplit(store.address)
-    keys = {
-        "endpoint": f"http://{parts.hostname}:{parts.port}",
-        "access_key": parts.username,
-        "secret_key": parts.password,
-    }
+    """Take a backup in a process of its own, into S3 or a folder."""
     given = {
         "kind": kind,
         "method": method,
         "spec": spec,
         "secrets": secrets,
         "recipient": _RECIPIENT,
-        "store": {"location": f"s3://{_BUCKET}/backups", "keys": keys},
+        "store": _place_in(store),
     }
     return _child("backup", given)
+
+
+def _place_in(store: Server | Path) -> dict[str, Any]:
+    if isinstance(store, Path):
+        return {"location": str(store), "keys": {}}
+    parts = urlsplit(store.address)
+    keys = {
+        "endpoint": f"http://{parts.hostname}:{parts.port}",
+        "access_key": parts.username,
+        "secret_key": parts.password,
+    }
+    return {"location": f"s3://{_BUCKET}/backups", "keys": keys}
 
 
 def _child(what: str, given: Mapping[str, Any]) -> dict[str, float]:
@@ -178,7 +206,9 @@ def _child(what: str, given: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _mongodb(work: Path, store: Server) -> dict[str, Figure]:
-    with running(secantus.server(work / "mongodb", free_ports(1)[0])) as server:
+    server = secantus.server(work / "mongodb", free_ports(1)[0])
+    # It reads all of its oplog whatever is asked of it, where MongoDB goes to the place at once.
+    with running(replace(server, command=(*server.command, "--oplog-max-entries", "1000"))):
         realistic.fill_mongodb(server.address, "shop", int(_GIGABYTES * 50_000))
         times: _Times = {"ours": [], "scan": []}
         for _ in range(_ROUNDS):

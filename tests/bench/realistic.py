@@ -42,7 +42,8 @@ _TABLES = """
 CREATE TABLE customers (id bigint, name text, email text, address text, joined timestamptz, balance numeric(12, 2));
 CREATE TABLE reviews (id bigint, customer bigint, stars int, written timestamptz, body text);
 CREATE TABLE events (id bigint, at timestamptz, kind text, body jsonb);
-CREATE TABLE pictures (id bigint, name text, kind text, raw bytea STORAGE EXTERNAL);
+CREATE TABLE pictures (id bigint, name text, kind text, raw bytea);
+ALTER TABLE pictures ALTER COLUMN raw SET STORAGE EXTERNAL;
 """
 _CUSTOMERS = """
 INSERT INTO customers

@@ -1,6 +1,10 @@
 """A real server of the MongoDB protocol is dumped in mongodump's layout, read back from the BSON, and compared."""
 
+import os
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import bson
 import pymongo
@@ -10,13 +14,14 @@ from bson import json_util
 from deployments.lab.servers import free_ports, running, secantus
 from tasks.clients.secrets import SecretResolver
 from tasks.core.backup import Order, Parent, Taken
-from tasks.core.errors import ConfigError, Denied, PermanentError, TransientError, Unreachable
+from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, TransientError, Unreachable
 from tasks.core.system import Access
 from tasks.systems.mongodb import backup as backing
 from tasks.systems.mongodb import dump as dumping
 from tasks.systems.mongodb.layout import FOLDER, OPLOG
 from tasks.systems.mongodb.oplog import read_position
 from tasks.systems.mongodb.spec import Spec
+from tasks.systems.mongodb.tool import _of_no_database
 from tests.sinks import MemorySink
 
 VALIDATOR = {"$jsonSchema": {"bsonType": "object", "required": ["number"]}}
@@ -178,6 +183,77 @@ def test_a_transaction_that_the_server_ends_leaves_no_backup(server, admin, monk
     monkeypatch.setattr(dumping, "_all", ended)
     with pytest.raises(TransientError, match="ended the snapshot"):
         taken_from(server.address)
+
+
+@pytest.fixture
+def mongodump(tmp_path, monkeypatch):
+    """Put a mongodump on PATH: what MongoDB documents, as no registry has the real one."""
+
+    def put(*lines):
+        program = tmp_path / "mongodump"
+        program.write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    put(f'echo "$@" >> {tmp_path}/called', f'PYTHONPATH={Path.cwd()} exec {sys.executable} -m tests.mongodump "$@"')
+    put.called = tmp_path / "called"
+    return put
+
+
+def test_mongodump_reads_the_collections_where_the_plan_says_so(server, admin, mongodump, tmp_path):
+    ours, _ = taken_from(server.address)
+    taken, sink = taken_from(server.address, plan={"tool": "mongodump"})
+    assert taken.counts == ours.counts
+    assert taken.tools["mongodump"] == "100.9.4"
+    assert taken.details["consistency"] == "oplog"
+    called = mongodump.called.read_text(encoding="utf-8")
+    assert "--db=shop --collection=Odd/näme 2 --out=-" in called
+    assert urlsplit(server.address).password not in called
+    with (
+        running(secantus.server(tmp_path / "scratch", free_ports(1)[0])) as scratch,
+        pymongo.MongoClient(scratch.address) as restored,
+    ):
+        give_back(sink, restored, "shop")
+        assert content(restored, "shop") == content(admin, "shop")
+
+
+VERSION = '[ "$1" = --version ] && echo "mongodump version: 1" && exit 0'
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "told"),
+    [
+        (["echo another"], ConfigError, "is not MongoDB's"),
+        ([VERSION, "echo 'Failed: (Unauthorized) not authorized on shop' >&2; exit 1"], Denied, "refused"),
+        ([VERSION, "kill -9 $$"], TransientError, "signal 9"),
+        ([VERSION, "echo half a document, it seems"], Garbled, "no document where one should begin"),
+        ([VERSION, r"printf '\060\000\000\000and then nothing'"], Garbled, "ends in the middle"),
+    ],
+    ids=["another program", "refused", "killed", "no BSON", "cut off"],
+)
+def test_a_mongodump_that_does_not_do_its_work_leaves_no_backup(server, mongodump, lines, error, told):
+    mongodump(*lines)
+    with pytest.raises(error, match=told):
+        taken_from(server.address, plan={"tool": "mongodump"})
+
+
+def test_a_mongodump_that_is_asked_for_and_not_there_is_told(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotOffered, match="mongodump is not on PATH"):
+        taken_from(server.address, plan={"tool": "mongodump"})
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("mongodb://u:p@h:1/shop", "mongodb://u:p@h:1/?authSource=shop"),
+        ("mongodb://u:p@h/shop?authSource=admin", "mongodb://u:p@h/?authSource=admin"),
+        ("mongodb://h/shop", "mongodb://h/"),
+        ("mongodb://h/?tls=true", "mongodb://h/?tls=true&tlsCAFile=%2Fca.pem"),
+    ],
+)
+def test_mongodump_gets_an_address_without_a_database(uri, expected):
+    assert _of_no_database(uri, Path("/ca.pem")) == expected
 
 
 def test_only_the_databases_of_the_plan_are_taken(server, admin):

@@ -17,6 +17,7 @@ from tasks.systems.mongodb.dump import Dump, dump, without_users
 from tasks.systems.mongodb.layout import FOLDER, OPLOG
 from tasks.systems.mongodb.oplog import clock, must_hold, newest, oldest, read_position, read_slice, written
 from tasks.systems.mongodb.spec import Plan, Spec
+from tasks.systems.mongodb.tool import PROGRAM, Tool
 
 _SECONDS = 20.0
 
@@ -37,13 +38,16 @@ def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:
     with blocking(uri, seconds=_SECONDS, ca_bundle=access.ca_bundle) as client:
         if order.method == "oplog":
             return _slice(client, sink, order)
-        return _logical(client, access, sink, spec.backup or Plan(to=("-",)))
+        return _logical(client, access, sink, spec)
 
 
-def _logical(client: Blocking, access: Access, sink: Sink, plan: Plan) -> Taken:
+def _logical(client: Blocking, access: Access, sink: Sink, spec: Spec) -> Taken:
+    plan = spec.backup or Plan(to=("-",))
     began, hello = access.now(), client.admin.command("hello")
     version = str(client.server_info()["version"])
-    copy = dump(client, sink, plan.databases)
+    uri = access.resolver.resolve(spec.backup_uri or spec.uri)
+    tool = Tool.found(uri, access.ca_bundle) if plan.tool == PROGRAM else None
+    copy = dump(client, sink, plan.databases, tool)
     if missing := sorted(set(plan.databases) - set(copy.found)):
         raise ConfigError(f"there is no database {missing[0]}", hint="correct backup.databases")
     moment, start = copy.moment, copy.start
@@ -54,7 +58,7 @@ def _logical(client: Blocking, access: Access, sink: Sink, plan: Plan) -> Taken:
         method="logical",
         consistent_as_of=began if moment is None else clock(moment),
         server_version=version,
-        tools={"pymongo": pymongo.version},
+        tools={"pymongo": pymongo.version} | ({} if tool is None else {PROGRAM: tool.version}),
         position={"oplog": written(moment), "from": written(start)} if moment and start else {},
         counts=copy.counts,
         details=details | _set_of(hello),

@@ -34,6 +34,7 @@ from tasks.systems.mongodb.layout import (
     raw,
 )
 from tasks.systems.mongodb.oplog import changes, must_hold, newest, read_slice, safe_start
+from tasks.systems.mongodb.tool import Tool
 
 Consistency = Literal["transaction", "oplog", "none"]
 
@@ -55,6 +56,7 @@ class Dump:
         counts: Documents by `database.collection`.
         changed: At most so many documents of a collection came or went while it was read.
         found: Collections by database, as the server listed them.
+        tool: What reads collections in our stead, if anything.
     """
 
     sink: Sink
@@ -66,9 +68,10 @@ class Dump:
     counts: dict[str, int] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
     found: dict[str, list[_Told]] = field(default_factory=dict)
+    tool: Tool | None = None
 
 
-def dump(client: Blocking, sink: Sink, only: Sequence[str]) -> Dump:
+def dump(client: Blocking, sink: Sink, only: Sequence[str], tool: Tool | None = None) -> Dump:
     """Write `dump/<database>/<collection>.bson` and `.metadata.json`, and `dump/oplog.bson` where it is needed.
 
     Raises:
@@ -80,8 +83,8 @@ def dump(client: Blocking, sink: Sink, only: Sequence[str]) -> Dump:
         for told in client.list_databases()
         if told["name"] not in _NEVER and (not only or told["name"] in only)
     }
-    copy = Dump(sink, sum(databases.values()), "none")
-    copy.consistency = _best(client, copy.total, _listed(client, databases))
+    copy = Dump(sink, sum(databases.values()), "none", tool=tool)
+    copy.consistency = _best(client, copy.total, _listed(client, databases), alone=tool is None)
     # What the oplog holds from here on may be in the copy or not.
     copy.start = safe_start(client, before) if (before := newest(client)) else None
     with _snapshot(client, copy) as session:
@@ -92,13 +95,13 @@ def dump(client: Blocking, sink: Sink, only: Sequence[str]) -> Dump:
     return copy
 
 
-def _best(client: Blocking, size: int, found: Mapping[str, list[_Told]]) -> Consistency:
-    """Choose how the copy comes to be of one moment; a capped collection cannot be read in a transaction."""
+def _best(client: Blocking, size: int, found: Mapping[str, list[_Told]], *, alone: bool) -> Consistency:
+    """Choose how the copy comes to be of one moment; a capped collection, and a program, read in no transaction."""
     hello = client.admin.command("hello")
     in_set = "setName" in hello
     is_writable = bool(hello.get("isWritablePrimary")) and (in_set or hello.get("msg") == "isdbgrid")
     capped = any(told.get("options", {}).get("capped") for collections in found.values() for told in collections)
-    if is_writable and size <= _SMALL and not capped:
+    if alone and is_writable and size <= _SMALL and not capped:
         return "transaction"
     return "oplog" if in_set else "none"
 
@@ -142,8 +145,12 @@ def _one(client: Blocking, session: ClientSession | None, database: str, told: _
     holder = f"{BUCKETS}{name}" if kind == "timeseries" else name
     count = 0
     with copy.sink.part(bson_of(path_of(database, holder))) as writer:
-        collection = client[database].get_collection(holder, read_preference=ReadPreference.PRIMARY)
-        batches: Any = collection.find_raw_batches(session=session)  # its stub says documents; it gives bytes
+        batches: Any
+        if copy.tool is not None and kind == "collection" and database != "admin":
+            batches = copy.tool.read(database, name)
+        else:
+            collection = client[database].get_collection(holder, read_preference=ReadPreference.PRIMARY)
+            batches = collection.find_raw_batches(session=session)  # its stub says documents; it gives bytes
         for batch in ahead(batches):
             count += documents_in(batch)
             writer.write(batch)

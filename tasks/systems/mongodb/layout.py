@@ -127,6 +127,31 @@ def documents(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise NotBson("it ends in the middle of a document")
 
 
+def whole(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut a stream of BSON between its documents only, some of them to a piece.
+
+    Raises:
+        NotBson: It ends in the middle of one, or what should be one is none.
+    """
+    held = b""
+    for chunk in chunks:
+        held = held + chunk if held else chunk
+        position = end = 0
+        while position + 4 <= len(held):
+            (length,) = _LENGTH.unpack_from(held, position)
+            if not _SMALLEST <= length <= _LARGEST:
+                raise NotBson("there is no document where one should begin")
+            position += length
+            if position > len(held):
+                break
+            end = position
+        if end:
+            yield held[:end]
+            held = held[end:]
+    if held:
+        raise NotBson("it ends in the middle of a document")
+
+
 def raw(document: bytes) -> RawBSONDocument:
     """Return a document that is read as far as it is looked at, and written just as it was."""
     return RawBSONDocument(document, RAW)

@@ -154,6 +154,11 @@ class Plan(BackupPlan):
         "none", description="Whether slices of the oplog are kept, so that any moment can be restored."
     )
 
+    tool: Literal["watchkeeper", "mongodump"] = Field(
+        "watchkeeper",
+        description="What reads the collections: Watchkeeper itself, or `mongodump` from PATH; the layout is the same.",
+    )
+
     def methods(self) -> tuple[str, ...]:
         """Name the ways in which it is taken: `logical` a dump, `oplog` a slice of what happened since."""
         return ("logical", "oplog") if self.oplog == "continuous" else ("logical",)
