@@ -9,6 +9,7 @@ may hold anything, a whole line of a log too: so the address is read from the ri
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -104,7 +105,8 @@ class Sshd:
 
     def __init__(self, found: Found, hours: Hours) -> None:
         self._found, self._hours = found, hours
-        self._sessions: dict[tuple[bytes, bytes], _Session] = {}
+        # A plain dict is slow to find its first entry once many before it were taken out.
+        self._sessions: OrderedDict[tuple[bytes, bytes], _Session] = OrderedDict()
         self._previous: tuple[bytes, bytes, bytes] | None = None
 
     def line(self, line: bytes) -> bool:
@@ -181,6 +183,8 @@ class Sshd:
                 more = min(int(found[1]), _MOST_REPEATS)
                 self._pam(text, process, hour, (_UNIX, found[2], found[3]), times * more)
                 return
+        elif text.startswith(b"pam_"):
+            return
         if text.startswith((b"Failed ", b"error: Failed ")):
             self._failed(text, process, hour, times)
         elif text.startswith((b"Invalid user", b"Illegal user")):
@@ -250,7 +254,7 @@ class Sshd:
             session = None
         if session is None:
             if len(self._sessions) >= _MOST_SESSIONS:
-                self._close(self._sessions.pop(next(iter(self._sessions))))
+                self._close(self._sessions.popitem(last=False)[1])
             session = self._sessions[key] = _Session(hour)
         session.hour, session.source, session.port = hour, at or session.source, port or session.port
         if name and not session.name:
