@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any, Literal
 from uuid import UUID
 
 from prefect import get_run_logger, task
@@ -72,10 +72,9 @@ class Waiting:
         return max(60, int((self.request.until - self.run.access.now()).total_seconds()))
 
     def form(self) -> type[Attestation]:
-        """Return the form: its list of controls holds what is open."""
-        known = {"enum": list(self.open)}
-        control = Annotated[str, Field(title="Control", description="What is attested.", json_schema_extra=known)]
-        made: type[Attestation] = type("Attestation", (Attestation,), {"__annotations__": {"control": control}})
+        """Return the form: its dropdown holds all that was asked, the same each time; its text what is open."""
+        known = {"__annotations__": {"control": Literal[self.request.controls]}}
+        made: type[Attestation] = type("Attestation", (Attestation,), known)
         lines = "\n".join(f"- `{name}`: {title}" for name, title in self.open.items())
         refused = f"**The last statement was not taken:** {self.refused}\n\n" if self.refused else ""
         until = f"{self.request.until:%a %d %b %Y %H:%M %Z}"

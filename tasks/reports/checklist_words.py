@@ -32,13 +32,18 @@ _PARTS = (
     ("Does not apply", (Result.NOT_APPLICABLE,)),
 )
 _MOST_FINDINGS = 5
+_MOST_NAMED = 4
 
 
 def bulletin(report: Checklist) -> Bulletin:
     """Say a checklist: what is not kept first, then what nobody looked at, then what was proven."""
     notes = Part(title="To look at", lines=tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes))
     parts = [
-        Part(title=title, lines=tuple(_line(item) for item in report.items if item.result in results), aside=aside)
+        Part(
+            title=title,
+            lines=tuple(_line(item, report) for item in report.items if item.result in results),
+            aside=aside,
+        )
         for title, results, aside in ((*pair, pair[0] == "Does not apply") for pair in _PARTS)
     ]
     return words.bulletin(
@@ -46,7 +51,7 @@ def bulletin(report: Checklist) -> Bulletin:
         "compliance checklist",
         word=_WORDS[report.verdict],
         sentence=_sentence(report),
-        facts=(report.denominator, *_changes(report)),
+        facts=_changes(report),
         parts=(parts[0], notes, *parts[1:], _operated(report)),
     )
 
@@ -61,6 +66,8 @@ _WORDS = {
 
 def _sentence(report: Checklist) -> str:
     broken = [item.control for item in report.items if item.result in (Result.FAIL, Result.ERROR)]
+    if len(broken) > _MOST_NAMED:
+        broken = [*broken[:_MOST_NAMED], f"{len(broken) - _MOST_NAMED} more"]
     return report.denominator + (f"; not kept: {', '.join(broken)}" if broken else "")
 
 
@@ -93,14 +100,15 @@ def _changes(report: Checklist) -> tuple[str, ...]:
     return (f"since the list of {report.compared_with:%Y-%m-%d}: {'; '.join([*told, same])}",)
 
 
-def _line(item: Item) -> Line:
+def _line(item: Item, report: Checklist) -> Line:
     said = [*item.findings[:_MOST_FINDINGS]]
     if len(item.findings) > _MOST_FINDINGS:
         said.append(f"and {len(item.findings) - _MOST_FINDINGS} more")
     note = "; ".join(part for part in (item.reason, *said) if part)
     since = f"since {item.since:%Y-%m-%d}"
-    change = "" if item.change == "unchanged" else item.change
-    facts = (item.result, item.severity, f"owner {item.owner}", since, change)
+    change = "" if item.change == "unchanged" or report.compared_with is None else item.change
+    result = item.result if item.result in (Result.ERROR, Result.STALE) else ""
+    facts = (item.control, result, item.severity, f"owner {item.owner}", since, change)
     outcome = _OUTCOMES[item.result]
     remedy = item.remedy if outcome is not None and outcome not in (Outcome.PASSED, Outcome.SKIPPED) else ""
     return Line(
