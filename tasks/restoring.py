@@ -354,7 +354,8 @@ class Restoring:
                 raise ConfigError(
                     f"the target is the live system {name} ({', '.join(sorted(same))})",
                     operation="restore",
-                    hint="restore into scratch, or into a place of its own; only a runbook replaces what is live",
+                    hint="restore into scratch, or into an empty place of its own; "
+                    "to replace what is live is a runbook of its own, with an approval and an undo",
                 )
         if not places:
             raise ConfigError(
