@@ -17,12 +17,16 @@ from tasks.core.advice.model import Advice, Fine, Judged, Supposed, Unjudged, Wr
 from tasks.core.advice.model import by_urgency as advice_by_urgency
 from tasks.core.advice.what_if import WhatIf, suppose
 from tasks.core.advice.wrong import cost_of_being_wrong
+from tasks.core.backup_report import FLOW as BACKUP
 from tasks.core.capacity import FLOW, CapacityReport, History, Outlook, by_urgency, thresholds_of
+from tasks.core.drill import FLOW as DRILL
 from tasks.core.errors import WatchkeeperError
+from tasks.core.happenings import Happening, Kind, deploys, incidents, maintenance
 from tasks.core.outlooks import look_ahead
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import HEALTH_CHECK, Report
-from tasks.core.results import Measurement, Outcome
+from tasks.core.restore_plan import FLOW as RESTORE
+from tasks.core.results import Finding, Measurement, Outcome
 from tasks.core.scorecard import grade
 from tasks.core.settings import Settings
 from tasks.core.system import Access
@@ -36,6 +40,12 @@ BACK = timedelta(days=120)
 """How far back is looked."""
 _READ = 500
 _DRAWN = 12
+_HAPPENED = 200
+_FLOWS: tuple[tuple[str, Kind, str], ...] = (
+    (BACKUP, "backup", "backup"),
+    (RESTORE, "restore", "restore"),
+    (DRILL, "drill", "drill"),
+)
 _NUMBERS = (Unit.RATIO, Unit.BYTES, Unit.SECONDS, Unit.COUNT, Unit.RATE)
 
 
@@ -64,6 +74,7 @@ class CapacityPlan(Run):
         self._supposed: tuple[Supposed, ...] = ()
         self._histories: list[History] = []
         self._outlooks: tuple[Outlook, ...] = ()
+        self._new: list[tuple[datetime, Finding]] = []
 
     @classmethod
     def open(cls, name: str, settings: Settings, *, horizon: timedelta, what_if: Sequence[WhatIf] = ()) -> CapacityPlan:
@@ -93,6 +104,7 @@ class CapacityPlan(Run):
                 self.trouble(what, error, Outcome.ERRORED)
         gathering = Gathering(self.platform, self.access, self.started, self._histories, self._measurements)
         self._facts = await gathering.facts()
+        self._histories += _durations(self._facts)
 
     def look(self) -> None:
         """Forecast everything that was gathered; histories are kept for what is most urgent."""
@@ -117,6 +129,7 @@ class CapacityPlan(Run):
             unjudged=tuple(one for one in self._judged if isinstance(one, Unjudged)),
             wrong=tuple(self._wrong()),
             supposed=self._supposed,
+            happenings=tuple(self._happenings()),
             notes=tuple(self.notes),
         )
 
@@ -129,6 +142,20 @@ class CapacityPlan(Run):
                 cost := cost_of_being_wrong(one, self.platform.capacity.lead_time, self.started)
             ):
                 yield cost
+
+    def _happenings(self) -> list[Happening]:
+        """Return what happened since the oldest of what is drawn."""
+        drawn = [one.history[0].at for one in self._outlooks if one.history]
+        since, store = min(drawn, default=self.started), report_store(self.settings)
+        found = [*deploys(self._measurements), *incidents(self._new)]
+        found += maintenance(self.platform.maintenance, since, self.started, self.platform.timezone)
+        try:
+            for flow, kind, text in _FLOWS:
+                kept = store.kept(self.platform.platform, flow)
+                found += [Happening(kind=kind, at=one.began, text=text) for one in kept]
+        except WatchkeeperError as error:
+            self.trouble("what happened", error, Outcome.ERRORED)
+        return sorted((one for one in found if since <= one.at <= self.started), key=lambda one: one.at)[-_HAPPENED:]
 
     def _earlier(self) -> CapacityReport | None:
         """Return the newest earlier plan that is old enough to be graded: a day at least."""
@@ -154,6 +181,7 @@ class CapacityPlan(Run):
             report = store.read(one.key, Report)
             if report is None or report.environment != self.settings.environment:
                 continue
+            self._new += [(report.finished, finding) for finding in report.changes.new]
             for system in report.systems:
                 if system.name in self.platform.systems and system.name not in own:
                     for measured in system.measurements:
@@ -169,7 +197,7 @@ class CapacityPlan(Run):
         spec = self.platform.systems[key.partition("/")[0]]
         limit = spec.limit(newest)
         thresholds = thresholds_of(limit, spec.measure(newest).worse) if limit is not None else ()
-        if not thresholds:
+        if not thresholds and newest.unit is not Unit.BYTES:
             return
         numbers = [one for one in measurements if isinstance(one.value, int | float)]
         times = np.array([one.at.timestamp() for one in numbers])
@@ -191,6 +219,20 @@ class CapacityPlan(Run):
             for system, listed in sizes.items():
                 times, values = np.array(listed).T
                 yield History(f"{system}/stored[{name}]", Unit.BYTES, times, values, f"the vault {name}", ())
+
+
+def _durations(facts: Facts) -> Iterator[History]:
+    """Yield how long the backups of each group took, where that is known."""
+    for vault, held in facts.vaults.items():
+        groups = defaultdict(list)
+        for one in held.taken:
+            if one.seconds is not None:
+                groups[one.group].append((one.time.timestamp(), one.seconds))
+        for group, listed in groups.items():
+            times, values = np.array(listed).T
+            system, _, method = group.partition("/")
+            key = f"{system}/took[{' '.join(filter(None, (vault, method)))}]"
+            yield History(key, Unit.SECONDS, times, values, f"the manifests in the vault {vault}")
 
 
 def _undrawn(one: Outlook) -> Outlook:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, computed_field
 
 from tasks.core.advice.model import Advice, Fine, Supposed, Unjudged, When, Wrong
 from tasks.core.forecasting.arrays import Floats
+from tasks.core.happenings import Happening
 from tasks.core.limits import Limit, Worse
 from tasks.core.model import Model
 from tasks.core.report import Verdict
@@ -114,7 +115,13 @@ class Grade(Model):
     moments: int
     covered: int = Field(description="How many of the moments came out inside the interval.")
     error: float = Field(description="Mean error, in the measurement's unit.")
+    naive: float | None = Field(None, description="What the same time of the day before would have been off by.")
     alarm: Literal["", "false", "missed"] = Field("", description="Whether a date passed in vain, or came unforeseen.")
+
+    @property
+    def lost(self) -> bool:
+        """Whether the same time of the day before would have been better."""
+        return self.naive is not None and self.error > self.naive
 
 
 class CapacityReport(RunReport):
@@ -130,6 +137,7 @@ class CapacityReport(RunReport):
     unjudged: tuple[Unjudged, ...] = Field((), description="What no advice could be given on, and why.")
     wrong: tuple[Wrong, ...] = Field((), description="What follows where a date is another than the likely one.")
     supposed: tuple[Supposed, ...] = Field((), description="What would follow from what was supposed.")
+    happenings: tuple[Happening, ...] = Field((), description="What happened meanwhile, in the order of time.")
     notes: tuple[str, ...] = Field((), description="What a person should know of the run itself.")
 
     @computed_field  # type: ignore[prop-decorator]

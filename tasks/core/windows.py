@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
@@ -98,6 +99,23 @@ class Window(Model):
                 if start <= now < end:
                     return end
         return None
+
+    def spans(self, since: datetime, until: datetime, timezone: str) -> Iterator[tuple[datetime, datetime]]:
+        """Yield beginning and end of each time it holds between two times.
+
+        Args:
+            since: Aware time.
+            until: Aware time.
+            timezone: The platform's, for a window without one of its own.
+        """
+        if self.starts is not None and self.ends is not None:
+            spans = [(self.starts, self.ends)]
+        else:
+            where = ZoneInfo(self.timezone or timezone)
+            first = since.astimezone(where).date() - timedelta(days=1)
+            days = (first + timedelta(days=number) for number in range((until - since).days + 3))
+            spans = [self._span(day, where) for day in days if self._is_on(day)]
+        yield from ((start, end) for start, end in spans if start < until and end > since)
 
     def _span(self, day: date, where: ZoneInfo) -> tuple[datetime, datetime]:
         assert self.begin is not None  # noqa: S101 - the validator has seen to both

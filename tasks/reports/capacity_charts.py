@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tasks.core.capacity import Outlook, Reached
+from tasks.core.happenings import Happening
 from tasks.core.units import Unit, format_quantity
 from tasks.reports import wording
 from tasks.reports.bulletin import Picture
 from tasks.reports.drawing import Palette, picture, plain_axes, write
 
+_SIGNS = {
+    "deploy": ("^", "triangle"),
+    "incident": ("x", "cross"),
+    "maintenance": ("", "shade"),
+    "backup": ("|", "stroke"),
+    "restore": ("s", "square"),
+    "drill": ("D", "diamond"),
+}
+"""matplotlib's marker of each kind of happening, and what it is called."""
 _FAR = 3.0
 """A bound that lies farther off than so many times the range of the values is named, not drawn."""
 
 
-def chart(outlook: Outlook, zone: ZoneInfo) -> Picture:
-    """Draw one measurement, what is expected of it, and its bounds."""
+def chart(outlook: Outlook, zone: ZoneInfo, happenings: Sequence[Happening] = ()) -> Picture:
+    """Draw one measurement, what is expected of it, its bounds, and what happened meanwhile."""
     pressing = outlook.pressing
     said = f": {pressing.limit} {pressing.text}" if pressing else ""
     name = re.sub(r"[^a-z0-9]+", "-", outlook.key.lower()).strip("-")[:60]
     title = wording.plain(f"{outlook.key}, now {outlook.observed}{said}", 200)
 
     def draw(figure: Any, palette: Palette) -> None:
-        _draw(figure, palette, outlook, zone)
+        _draw(figure, palette, outlook, zone, happenings)
 
     return picture(f"{name}.png", title, 2.6, draw)
 
 
-def _draw(figure: Any, palette: Palette, outlook: Outlook, zone: ZoneInfo) -> None:
+def _draw(figure: Any, palette: Palette, outlook: Outlook, zone: ZoneInfo, happenings: Sequence[Happening]) -> None:
     axes = plain_axes(figure, palette, (0.15, 0.16, 0.8, 0.68))
     _dated(axes, outlook, zone)
     past, ahead = palette.series[0], palette.series[1]
@@ -44,12 +55,39 @@ def _draw(figure: Any, palette: Palette, outlook: Outlook, zone: ZoneInfo) -> No
         axes.axhline(reached.bound, color=palette.bad, linewidth=1.1, linestyle="-" if reached.critical else ":")
         if reached.state == "within the horizon" and reached.median is not None:
             axes.plot([reached.median], [reached.bound], marker="o", color=palette.bad, markersize=5)
+    marked = _mark(axes, palette, outlook, happenings)
     axes.yaxis.set_major_formatter(lambda value, _: _tick(value, outlook.unit))
     heading = wording.plain(outlook.key.replace("/", " ", 1), 60)
     figure_axes = figure.add_axes((0, 0.86, 1, 0.14), frameon=False, xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
     write(figure_axes, 0.03, 0.6, heading, palette.ink, bold=True)
     legend = f"solid: measured · dashed: expected, with its 80% interval · {_bounds(outlook)}"
     write(figure_axes, 0.03, 0.05, legend, palette.quiet, size=7)
+    if marked:
+        below = figure.add_axes((0, 0, 1, 0.07), frameon=False, xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
+        write(below, 0.03, 0.5, "marks: " + " · ".join(marked), palette.quiet, size=7)
+
+
+def _mark(axes: Any, palette: Palette, outlook: Outlook, happenings: Sequence[Happening]) -> list[str]:
+    """Mark what happened at the foot of the chart, each kind with a sign of its own; return what the signs mean."""
+    first = outlook.history[0].at if outlook.history else outlook.ahead[0].at
+    seen = [one for one in happenings if first <= one.at <= outlook.ahead[-1].at]
+    told = []
+    for kind, sign in _SIGNS.items():
+        mine = [one for one in seen if one.kind == kind]
+        if not mine:
+            continue
+        colour = palette.bad if kind == "incident" else palette.quiet
+        place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        if kind == "maintenance":
+            for one in mine:
+                axes.axvspan(one.at, one.until or one.at, color=palette.quiet, alpha=0.25, linewidth=0)
+        else:
+            axes.plot([one.at for one in mine], [0.03] * len(mine), sign[0], color=colour, markersize=5, **place)
+        if kind == "deploy":
+            for one in mine:
+                axes.axvline(one.at, color=palette.quiet, linewidth=0.7, linestyle=(0, (1, 2)))
+        told.append(f"{sign[1]} {kind}")
+    return told
 
 
 def _near(outlook: Outlook) -> list[Reached]:

@@ -66,6 +66,8 @@ def _facts(report: CapacityReport) -> Iterator[str]:
     if moments:
         covered = sum(one.covered for one in report.grades)
         yield f"the plan before held {covered / moments:.0%} of {moments:,} moments inside its 80% intervals"
+    if lost := [one for one in report.grades if one.lost]:
+        yield f"it lost to seasonal naive on {len(lost)} of {wording.plural(len(report.grades), 'measurement')}"
 
 
 def _parts(report: CapacityReport) -> Iterator[Part]:
@@ -78,7 +80,7 @@ def _parts(report: CapacityReport) -> Iterator[Part]:
     yield Part(
         title="What runs out",
         lines=(*(_line(one, wrong.get(one.key)) for one in bad), *notes),
-        pictures=tuple(chart(one, zone) for one in drawn),
+        pictures=tuple(chart(one, zone, report.happenings) for one in drawn),
     )
     yield from advice_words.parts(report)
     judged = [one for one in report.outlooks if one.outcome is not Outcome.NOT_CHECKED]
@@ -111,6 +113,8 @@ def _row(one: Outlook) -> Row:
     quality = "" if one.mase is None else f"{one.mase:.2f}"
     if one.coverage is not None:
         quality += f", {one.coverage:.0%}"
+    if one.yields:
+        quality += ", naive"
     cells = (
         one.key,
         one.observed,
@@ -138,5 +142,6 @@ def _grades(report: CapacityReport) -> Iterator[Line]:
         wrong = {"false": "an alarm was false", "missed": "an alarm was missed", "": ""}[one.alarm]
         outcome = Outcome.WARNED if one.alarm else None
         off = format_quantity(one.error, units[one.key]) if one.key in units else f"{one.error:.4g}"
-        facts = (f"off by {off}", f"{one.covered} of {one.moments} inside", wrong)
+        lost = "seasonal naive was better" if one.lost else ""
+        facts = (f"off by {off}", f"{one.covered} of {one.moments} inside", lost, wrong)
         yield Line(text=one.key, outcome=outcome, facts=tuple(fact for fact in facts if fact))

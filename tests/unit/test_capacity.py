@@ -18,12 +18,14 @@ from tasks.clients.prometheus import Api
 from tasks.clients.prometheus_ranges import read_range
 from tasks.core.capacity import CapacityReport, History, Threshold, by_urgency, thresholds_of
 from tasks.core.errors import Denied, PermanentError, Unreachable
+from tasks.core.happenings import Happening, deploys, incidents, maintenance
 from tasks.core.limits import Bound, Limit, Tier, Worse
 from tasks.core.outlooks import look_ahead
 from tasks.core.report import Report, SystemReport, Verdict
-from tasks.core.results import Measurement, Outcome
+from tasks.core.results import Finding, Measurement, Outcome, Quiet
 from tasks.core.scorecard import grade
 from tasks.core.units import Unit
+from tasks.core.windows import Window
 from tasks.reports import bulletin_html, bulletin_markdown, bulletin_slack, bulletin_terminal, capacity_words
 from tests.hostile import answer, hanging_up, routed, serving
 
@@ -128,6 +130,57 @@ def test_the_plan_before_is_graded_by_what_came():
     assert graded.covered / graded.moments > 0.5
     assert graded.error < 0.01
     assert graded.alarm == ""
+
+
+def test_a_forecast_that_lost_to_the_day_before_is_told():
+    before = len(HOURS) - 24 * 20
+    swing = 0.5 + 0.2 * np.sin(2 * np.pi * HOURS / 24) + NOISE * 0.01
+    earlier = report(look_ahead(history(swing[:before], (0.95, True), times=TIMES[:before]), MONTHS))
+    earlier = earlier.model_copy(update={"started": datetime.fromtimestamp(TIMES[before - 1], UTC)})
+    (fair,) = grade(earlier, [history(swing, (0.95, True))], NOW)
+    assert not fair.lost
+    wrong = [one.model_copy(update={"value": one.value + 0.3}) for one in earlier.outlooks[0].ahead]
+    off = earlier.model_copy(update={"outlooks": (earlier.outlooks[0].model_copy(update={"ahead": tuple(wrong)}),)})
+    (lost,) = grade(off, [history(swing, (0.95, True))], NOW)
+    assert lost.lost
+    said = capacity_words.bulletin(report(earlier.outlooks[0], grades=(lost,)))
+    assert any("lost to seasonal naive on 1 of 1 measurement" in fact for fact in said.facts)
+
+
+def test_a_new_revision_is_a_deploy_and_a_loud_problem_an_incident():
+    def at(hours, revision):
+        when = NOW + timedelta(hours=hours)
+        return Measurement(name="revision", value=revision, unit=Unit.COUNT, at=when, subject="api")
+
+    measured = {"cluster/revision[api]": [at(0, 6), at(24, 6), at(48, 7)], "cluster/ready[api]": [at(0, 1), at(9, 2)]}
+    assert [(one.at, one.text) for one in deploys(measured)] == [(NOW + timedelta(hours=48), "api: revision 7")]
+    problem = Finding(system="api", measurement="reachable", outcome=Outcome.FAILED, severity="P0", at=NOW)
+    quiet = problem.model_copy(update={"quiet": Quiet(why="snoozed", text="by Ann")})
+    assert [one.text for one in incidents([(NOW, problem), (NOW, quiet)])] == ["P0 api/reachable"]
+
+
+def test_announced_windows_of_the_weeks_before_are_found():
+    weekly = Window.model_validate({"day": "sunday", "from": "23:00", "to": "01:00", "title": "Backups"})
+    once = Window(starts=NOW - timedelta(days=3), ends=NOW - timedelta(days=2))
+    found = list(maintenance({"weekly": weekly, "move": once}, NOW - timedelta(days=14), NOW, "UTC"))
+    assert [(f"{one.at:%d %H}", f"{one.until:%d %H}", one.text) for one in found] == [
+        ("08 23", "09 01", "Backups"),
+        ("15 23", "16 01", "Backups"),
+        ("17 00", "18 00", "move"),
+    ]
+
+
+def test_what_happened_is_marked_on_the_chart_and_what_did_not_is_not():
+    disk = look_ahead(history(filling(0.01), (0.85, False), (0.95, True)), MONTHS)
+    plain = capacity_words.bulletin(report(disk)).pictures[0]
+    days = [NOW - timedelta(days=day) for day in (3, 20, 2000)]
+    kinds = [("deploy", days[0]), ("incident", days[1]), ("backup", days[1])]
+    marks = tuple(Happening(kind=kind, at=at, text=kind) for kind, at in kinds)
+    shade = Happening(kind="maintenance", at=days[1], until=days[0], text="move")
+    marked = capacity_words.bulletin(report(disk, happenings=(*marks, shade))).pictures[0]
+    assert marked.light != plain.light
+    too_old = Happening(kind="deploy", at=days[2], text="long ago")
+    assert capacity_words.bulletin(report(disk, happenings=(too_old,))).pictures[0].light == plain.light
 
 
 def test_an_alarm_that_was_false_and_one_that_was_missed_are_told():
