@@ -86,11 +86,15 @@ class Gathering:
             return None
         try:
             return await asyncio.wait_for(read(spec, self._access), spec.timeout.total_seconds() + 1)
-        except (WatchkeeperError, TimeoutError) as error:
-            said = str(error) or "it did not answer in time"
-            reason = self._access.resolver.scrub(said)
-            self._unread.append(Unjudged(key=name, kind=_JUDGED_AS[spec.kind], reason=reason))
-            return None
+        except TimeoutError:
+            reason = "it did not answer in time"
+        except WatchkeeperError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - one system's surprise must not stop the others
+            reason = f"{type(error).__name__}: {error}"
+        scrubbed = self._access.resolver.scrub(reason)
+        self._unread.append(Unjudged(key=name, kind=_JUDGED_AS.get(spec.kind, "requests"), reason=scrubbed))
+        return None
 
     async def _used(self, cluster: Cluster) -> Namespace:
         """Ask each Prometheus of the platform until one knows the namespace's pods."""

@@ -103,13 +103,22 @@ class CapacityPlan(Run):
             except WatchkeeperError as error:
                 self.trouble(what, error, Outcome.ERRORED)
         gathering = Gathering(self.platform, self.access, self.started, self._histories, self._measurements)
-        self._facts = await gathering.facts()
+        try:
+            self._facts = await gathering.facts()
+        except Exception as error:  # noqa: BLE001 - what runs out is told without advice too
+            self.trouble("facts for advice", error, Outcome.ERRORED)
         self._histories += _durations(self._facts)
 
     def look(self) -> None:
         """Forecast everything that was gathered; histories are kept for what is most urgent."""
         outlooks = by_urgency([look_ahead(history, self.horizon) for history in self._histories])
         self._outlooks = tuple(one if at < _DRAWN else _undrawn(one) for at, one in enumerate(outlooks))
+        try:
+            self._advise()
+        except Exception as error:  # noqa: BLE001 - what runs out is told without advice too
+            self.trouble("advice", error, Outcome.ERRORED)
+
+    def _advise(self) -> None:
         ahead = self.platform.capacity
         aim = Aim(self.started, ahead.hold, ahead.backup_window, self.platform.zone)
         self._judged = advise_all(self._facts, aim)

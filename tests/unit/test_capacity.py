@@ -337,6 +337,18 @@ def test_the_command_writes_tables_and_refuses_what_cannot_be_supposed(kept):
     assert "traffic=2, retention=60d or nodes=-1" in wrong.output
 
 
+def test_a_surprise_in_advice_leaves_what_runs_out_told(kept, monkeypatch):
+    def surprised(*_):
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("tasks.looking_ahead.advise_all", surprised)
+    monkeypatch.setattr("tasks.advising.kinds", surprised)
+    said = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "state"), "--json"])
+    plan = CapacityReport.model_validate_json(said.stdout)
+    assert plan.outlooks[0].pressing.limit == "90%"
+    assert plan.notes == ("facts for advice: odd", "advice: odd")
+
+
 def test_where_nothing_is_kept_nothing_is_judged(kept):
     said = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "elsewhere")])
     assert said.exit_code == 1
