@@ -61,10 +61,10 @@ def _draw(figure: Any, palette: Palette, outlook: Outlook, zone: ZoneInfo, happe
     figure_axes = figure.add_axes((0, 0.86, 1, 0.14), frameon=False, xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
     write(figure_axes, 0.03, 0.6, heading, palette.ink, bold=True)
     legend = f"solid: measured · dashed: expected, with its 80% interval · {_bounds(outlook)}"
-    write(figure_axes, 0.03, 0.05, legend, palette.quiet, size=7)
+    write(figure_axes, 0.03, 0.05, legend, palette.quiet, size=8.5)
     if marked:
         below = figure.add_axes((0, 0, 1, 0.07), frameon=False, xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
-        write(below, 0.03, 0.5, "marks: " + " · ".join(marked), palette.quiet, size=7)
+        write(below, 0.03, 0.5, "marks: " + " · ".join(marked), palette.quiet, size=8.5)
 
 
 def _mark(axes: Any, palette: Palette, outlook: Outlook, happenings: Sequence[Happening]) -> list[str]:
