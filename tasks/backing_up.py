@@ -24,6 +24,7 @@ from tasks.core.manifest import Manifest, new_id
 from tasks.core.platform import PlatformSpec
 from tasks.core.settings import Settings
 from tasks.core.system import Access, BackupPlan, ProtectedSpec
+from tasks.overlaps import refuse_overlaps
 from tasks.runs import Run
 from tasks.systems import kinds
 from tasks.vault.opening import open_platform_vault
@@ -114,6 +115,7 @@ class BackupRun(Run):
         backups: list[tuple[TakenBackup, Manifest]] = []
         failed: list[FailedBackup] = []
         try:
+            refuse_overlaps(self.platform, system, self.access.resolver)
             vault = self.vault(plan.to[0], lambda progress: told(system, progress))
             newest = self._newest(system, vault)
             methods = self._methods(plan, newest)
