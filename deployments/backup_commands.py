@@ -40,11 +40,11 @@ def backup(
         click.echo(report.model_dump_json(indent=2))
     else:
         watcher.ended(report)
-    from deployments.recording import record
+    from deployments.recording import keep
     from tasks.faces import OfBulletin
     from tasks.reports import backup_words
 
-    record(run, OfBulletin(report, backup_words.bulletin(report)))
+    keep(run, OfBulletin(report, backup_words.bulletin(report)))
     raise click.exceptions.Exit(Exit.FINDINGS if report.failed or not report.backups else Exit.FINE)
 
 
@@ -94,8 +94,8 @@ def prune(platform: str, *, applied: bool, approve: str, lab: bool, state: Path,
 
         Console(highlight=False).print(bulletin_terminal.render(bulletin))
     if applied:
-        from deployments.recording import record
+        from deployments.recording import keep
         from tasks.faces import OfBulletin
 
-        record(run, OfBulletin(report, bulletin))
+        keep(run, OfBulletin(report, bulletin))
     raise click.exceptions.Exit(Exit.FINE if report.verdict is Verdict.PASSED else Exit.FINDINGS)

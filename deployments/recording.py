@@ -1,4 +1,4 @@
-"""What a command found becomes evidence too. A ledger that cannot be written is told, and holds no answer up."""
+"""What a command found is kept, and becomes evidence too. What cannot be written is told, and holds no answer up."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ class Ran(Protocol):
     def settings(self) -> Settings:
         """Where the ledger is."""
         ...
+
+
+def keep(run: Ran, made: Faces) -> None:
+    """Keep what a command did beside the reports of flows, which look there for what came before, and record it."""
+    from tasks.inspections import report_store  # noqa: PLC0415 - first the answer, then the record
+
+    try:
+        report_store(run.settings).save(made.kept, made.page())
+    except WatchkeeperError as error:
+        click.secho(f"the report could not be kept: {error}", fg="yellow", err=True)
+    record(run, made)
 
 
 def record(run: Ran, made: Faces) -> None:

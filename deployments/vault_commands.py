@@ -117,14 +117,17 @@ def backups_pin(backup: str, *, why: str, by: str, off: bool, place: VaultPlace,
     "copy",
     epilog=example(
         "watchkeeper backups copy apex/database/ID --platform apex --to offsite",
-        "watchkeeper backups copy shop/database/ID --vault /backups --to s3://elsewhere/vault",
+        "watchkeeper backups copy shop/database/ID --vault /backups --to s3://elsewhere/vault --with-log",
     ),
 )
 @click.argument("backup")
 @click.option("--to", required=True, metavar="VAULT", help="Where to: named as the vault itself is.")
+@click.option(
+    "--with-log", is_flag=True, help="The archive of its system's log too, and the slices that go on from it."
+)
 @vault_options
 @json_option
-def backups_copy(backup: str, *, to: str, place: VaultPlace, as_json: bool) -> None:
+def backups_copy(backup: str, *, to: str, with_log: bool, place: VaultPlace, as_json: bool) -> None:
     """Copy a backup, and what it is made from, into another vault. BACKUP is platform/system/id.
 
     Bytes go as they are stored: no key is needed, and they are held against their hashes on the way. What is there
@@ -133,11 +136,15 @@ def backups_copy(backup: str, *, to: str, place: VaultPlace, as_json: bool) -> N
     from dataclasses import replace
 
     from tasks.vault.copying import copy_with_parents
+    from tasks.vault.copying_log import copy_log
 
     say = progress(quiet=as_json)
     with told(as_json=as_json):
         target = replace(place.open(to), tell=lambda made: say(_how_far(made)))
-        copied = copy_with_parents(place.open(), backup, target, lambda manifest: say(f"{manifest.folder} is there"))
+        source = place.open()
+        copied = copy_with_parents(source, backup, target, lambda manifest: say(f"{manifest.folder} is there"))
+        if with_log:
+            copy_log(source, backup, target, lambda what: say(f"{what} is there"))
     if as_json:
         where = target.store.where
         say_json([{"backup": one.folder, "location": where(one.folder), "bytes": one.stored_bytes} for one in copied])

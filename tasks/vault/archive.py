@@ -150,6 +150,32 @@ class Archive:
         data = patiently(lambda: self.vault.store.get(self._sidecar(name)))
         return None if data is None else self._read_sidecar(name, data)
 
+    def copy(self, name: str, target: Archive) -> bool:
+        """Copy a file as it is stored; True where it was written, False where it was there or is gone here meanwhile.
+
+        Raises:
+            ConfigError: It is not encrypted, and the target takes only what is.
+            PermanentError: The target has other bytes under this name; they are left as they are.
+            Garbled: It is damaged here; it is not there then.
+        """
+        data = patiently(lambda: self.vault.store.get(self._sidecar(name)))
+        if data is None:
+            return False
+        found = self._read_sidecar(name, data)
+        if target.vault.encrypted and not found.recipients:
+            raise ConfigError(f"vault {target.vault.name} takes only what is encrypted", operation=f"copy {name}")
+        there = target.describe(name)
+        if there is not None:
+            _refuse_other(there, found.file.plain_bytes, found.file.plain_hash)
+            return False
+        with target.vault.keeping.writing(f"{target.folder}/{found.file.path}") as writer:
+            for piece in checked(self.vault.store, f"{self.folder}/{found.file.path}", found.file):
+                target.vault.recipe.pace.take(len(piece))
+                writer.write(piece)
+        target._must_have(found.file)
+        target._put_sidecar(self._sidecar(name), data)
+        return target._is_mine(self._sidecar(name), name, found.file)
+
     def names(self) -> list[str]:
         """Name the files that are there, sorted."""
         return [stored.name for stored in self.stored()]
@@ -241,6 +267,9 @@ class Archive:
         recipients = tuple(map(str, self.vault.recipe.recipients))
         found = Archived(at=self.vault.now(), file=part, recipients=recipients).sealed()
         data = f"{json.dumps(found.model_dump(mode='json'), indent=2)}\n".encode()
+        self._put_sidecar(sidecar, data)
+
+    def _put_sidecar(self, sidecar: str, data: bytes) -> None:
         is_mine = put_first(self.vault.keeping, sidecar, data)
         if is_mine and patiently(lambda: self.vault.store.get(sidecar)) != data:
             patiently(lambda: self.vault.keeping.delete(sidecar))

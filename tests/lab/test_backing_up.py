@@ -163,6 +163,8 @@ def test_a_system_that_is_down_fails_alone_the_others_are_backed_up_and_the_comm
     for failure in told["failed"]:
         assert (failure["system"], failure["vault"], failure["id"]) == ("database", "local", "")
         assert failure["reason"]
+    left_alone = set(PruneRun.open("apex", settings)._failed())
+    assert {"database/physical", "database/logical"} <= left_alone
 
 
 def test_a_vault_that_is_down_costs_its_copy_and_nothing_else(settings, lab):

@@ -1,6 +1,8 @@
 """The continuous archive: each file once, the same or refused, complete or not there."""
 
 import threading
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +10,7 @@ from tasks.clients.blobs import FolderStore, MemoryStore
 from tasks.core.errors import ConfigError, Garbled, PermanentError, WatchkeeperError
 from tasks.vault.archive import Archive
 from tasks.vault.keys import Identity, new_key
+from tasks.vault.streams import Recipe
 from tests.faulty import ONCE, Fault, Faulty
 from tests.unit.test_vault import IDENTITY, vault_on
 
@@ -128,4 +131,45 @@ def test_whatever_call_misbehaves_a_file_said_to_be_archived_is_there(fault):
                 continue
         if honest.describe(NAME) is None:
             assert honest.put(NAME, [DATA])
+            assert content(honest) == DATA
+
+
+def test_the_archive_is_copied_as_it_is_stored_once_and_needs_no_key():
+    ours, theirs = archive_on(MemoryStore()), archive_on(MemoryStore())
+    ours.put(NAME, [DATA])
+    assert ours.copy(NAME, theirs)
+    assert theirs.vault.store.sizes() == ours.vault.store.sizes()
+    assert content(theirs) == DATA
+    assert not ours.copy(NAME, theirs)
+    assert not ours.copy("000000010000000000000008", theirs)
+    other = archive_on(MemoryStore())
+    other.put(NAME, [DATA[:-1]])
+    with pytest.raises(PermanentError, match="other bytes"):
+        ours.copy(NAME, other)
+    assert content(other) == DATA[:-1]
+
+
+def test_a_damaged_file_of_the_archive_is_not_copied_and_nothing_unencrypted_where_that_is_not_wanted():
+    ours, theirs = archive_on(MemoryStore()), archive_on(MemoryStore())
+    ours.put(NAME, [DATA])
+    key = f"{ours.folder}/{ours.describe(NAME).file.path}"
+    ours.vault.store.put(key, ours.vault.store.get(key)[:-1])
+    with pytest.raises(Garbled):
+        ours.copy(NAME, theirs)
+    assert theirs.vault.store.list() == []
+    plain = Archive(replace(vault_on(MemoryStore()), recipe=Recipe(), encrypted=False), "shop", "database")
+    plain.put(NAME, [DATA])
+    with pytest.raises(ConfigError, match="takes only what is encrypted"):
+        plain.copy(NAME, theirs)
+
+
+@pytest.mark.parametrize("fault", ONCE, ids=lambda fault: fault.name)
+def test_whatever_fails_while_it_is_copied_no_file_is_there_that_cannot_be_read(fault):
+    for number in range(1, 12):
+        ours, store = archive_on(MemoryStore()), MemoryStore()
+        ours.put(NAME, [DATA])
+        with suppress(WatchkeeperError):
+            ours.copy(NAME, archive_on(Faulty(store, fault, number)))
+        honest = archive_on(store)
+        if honest.names() and fault is not Fault.CORRUPT:
             assert content(honest) == DATA
