@@ -30,7 +30,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## Start the lab, check five platforms, show their reports (ARGS=--keep leaves it up)
+demo: $(READY) ## Check five platforms of the lab, back one up and bring it back (ARGS=--keep leaves all up)
 	$(BIN)/watchkeeper demo $(ARGS)
 
 lab: $(READY) ## Start the embedded lab and leave it up

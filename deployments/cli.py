@@ -442,7 +442,7 @@ def status(*, state: Path, as_json: bool) -> None:
 @state_option
 @json_option
 def demo(*, keep: bool, state: Path, as_json: bool) -> None:
-    """Start everything on the embedded lab, check five platforms, and show their reports."""
+    """Start all of the embedded lab, check five platforms, back one up, bring it back, and show what was found."""
     from deployments.demo import as_expected, demonstrate, show
 
     with told(as_json=as_json):

@@ -1,4 +1,4 @@
-"""`make demo`: everything on the embedded lab, two platforms broken on purpose, five reports."""
+"""`make demo`: everything on the embedded lab, two platforms broken on purpose, five reports, and one that is lost."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from tasks.platforms import load, platform_names
 from tasks.reports import terminal, wording
 
 FAULTS = {"apex/cache": "stopped", "stario/database": "connections"}
+LOST = "synesthesia"
+"""What is backed up, and brought back as after a disaster."""
+_REHEARSAL = ("backup", "dr-drill")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Shown:
     status: stack.StackStatus
     reports: Mapping[str, Report]
     pages: Mapping[str, str]
+    rehearsed: Mapping[str, runs.Outcome]
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,11 +47,12 @@ class Shown:
             "faults": FAULTS,
             "verdicts": {name: report.verdict for name, report in self.reports.items()},
             "pages": dict(self.pages),
+            "rehearsed": {flow: outcome.as_dict() for flow, outcome in self.rehearsed.items()},
         }
 
 
 def demonstrate(state: Path, *, keep: bool, progress: Callable[[str], None]) -> Shown:
-    """Bring all up, break two platforms, run the five health checks through Prefect, and tell what they found.
+    """Bring all up, break two platforms, run the five health checks through Prefect, back one up and bring it back.
 
     Args:
         state: The folder for all of it.
@@ -66,8 +71,10 @@ def demonstrate(state: Path, *, keep: bool, progress: Callable[[str], None]) -> 
         for target, fault in FAULTS.items():
             lab.break_(state / "lab", target, fault)
             progress(f"broke {target} on purpose: {fault}")
-        reports, pages = _check_all(Settings(state=state), progress)
-        return Shown(status, reports, pages, time.perf_counter() - began)
+        settings = Settings(state=state)
+        reports, pages = _check_all(settings, progress)
+        rehearsed = {flow: _followed(flow, LOST, settings, progress) for flow in _REHEARSAL}
+        return Shown(status, reports, pages, rehearsed, time.perf_counter() - began)
     finally:
         if not keep and not was_up:
             progress("ending the server, the worker and the lab (ARGS=--keep leaves them up)")
@@ -86,6 +93,9 @@ def show(shown: Shown, *, kept: bool) -> None:
     for name, report in shown.reports.items():
         table.add_row(name, Text(report.verdict, terminal.STYLES[wording.WORST[report.verdict]]), shown.pages[name])
     console.print(table)
+    console.print(f"\n[bold]A disaster, rehearsed: {LOST} backed up, lost, and brought back elsewhere[/bold]")
+    for flow, outcome in shown.rehearsed.items():
+        console.print(f"{flow:9} {outcome.state}: {outcome.message}")
     console.print(f"\nThese were broken on purpose: {', '.join(f'{t} ({f})' for t, f in FAULTS.items())}")
     console.print(f"Prefect UI  {shown.status.ui}\nSlack       {shown.status.slack}")
     after = (
@@ -99,13 +109,8 @@ def show(shown: Shown, *, kept: bool) -> None:
 def _check_all(settings: Settings, progress: Callable[[str], None]) -> tuple[dict[str, Report], dict[str, str]]:
     names = platform_names(settings)
 
-    def check(name: str) -> runs.Outcome:
-        outcome = runs.start(FLOW, name, {}, settings=settings, follow=True)
-        progress(f"{name}: {outcome.message or outcome.state}")
-        return outcome
-
     with ThreadPoolExecutor(len(names)) as pool:
-        list(pool.map(check, names))
+        list(pool.map(lambda name: _followed(FLOW, name, settings, progress), names))
     store = report_store(settings)
     reports, pages = {}, {}
     for name in names:
@@ -116,12 +121,21 @@ def _check_all(settings: Settings, progress: Callable[[str], None]) -> tuple[dic
     return reports, pages
 
 
+def _followed(flow: str, name: str, settings: Settings, progress: Callable[[str], None]) -> runs.Outcome:
+    outcome = runs.start(flow, name, {}, settings=settings, follow=True)
+    progress(f"{name}: {outcome.message or outcome.state}")
+    return outcome
+
+
 def as_expected(shown: Shown) -> bool:
-    """Tell whether the broken platforms failed for what was broken, and no other did."""
+    """Tell whether the broken platforms failed for what was broken, no other did, and what was lost came back."""
     broken = {target.split("/")[0]: target.split("/")[1] for target in FAULTS}
     found = all(
         any(finding.system == system for finding in shown.reports[name].problems) for name, system in broken.items()
     )
-    return found and all(
-        report.verdict is not Verdict.FAILED for name, report in shown.reports.items() if name not in broken
+    back = not any(outcome.exit_code for outcome in shown.rehearsed.values())
+    return (
+        found
+        and back
+        and all(report.verdict is not Verdict.FAILED for name, report in shown.reports.items() if name not in broken)
     )
