@@ -18,6 +18,7 @@ from deployments.lab.servers import free_ports, seaweedfs
 from tasks.clients.blobs import open_store
 from tasks.core.errors import WatchkeeperError
 from tasks.vault.checking import check, clean
+from tasks.vault.patience import Patience
 from tasks.vault.streams import Recipe
 from tests.unit.test_vault import NOW, contents, take, vault_on
 
@@ -82,7 +83,8 @@ def test_a_store_that_is_killed_during_a_backup_leaves_none_and_has_what_it_had(
         servers.end(server, process)
         process = servers.start(server)
         servers.wait_until_ready(server, alive=lambda: process.poll() is None, timeout=60)
-        ledger.saw("the store is killed", lost=contents(vault, kept) != PARTS, false=vault.manifests() != [kept])
+        found = Patience().call("the store", lambda: contents(vault, kept))  # it answers before it has its volumes
+        ledger.saw("the store is killed", lost=found != PARTS, false=vault.manifests() != [kept])
         clean(replace(vault, now=lambda: NOW + timedelta(days=9)), timedelta(days=1))
         assert not any(flaw.lost for flaw in check(vault, read_data=100).flaws)
         assert take(vault, PARTS) in vault.manifests()
