@@ -21,7 +21,7 @@ _ONCE = "only-once"
 _FILES = "files/"
 _OF_ONE_FOLDER = 1000
 _MOST_TRIES = 200
-_PAGES_AHEAD = 3
+_PAGES_AHEAD = 2
 
 
 class Ledger:

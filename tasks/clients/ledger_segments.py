@@ -47,8 +47,8 @@ class Segments:
     def page(self, name: str) -> list[tuple[int, bytes]]:
         """Return number and bytes of each record of a folder, in the order of the numbers."""
         sums = self._store.sums(f"{_RECORDS}{name}/")
-        if sums is None:
-            return self._read(self.numbers(name))
+        if sums is None:  # files: to hand each to a thread takes longer than to read it
+            return self._some(self.numbers(name))
         wanted = {number: md5 for key, md5 in sums.items() if (number := _number(key))}
         known = {number: data for number, data in self._gathered(name, wanted) if md5_of(data) == wanted[number]}
         known |= self._read(sorted(wanted.keys() - known.keys()))
@@ -86,9 +86,7 @@ class Segments:
     def _read(self, numbers: list[int]) -> list[tuple[int, bytes]]:
         if not numbers:
             return []
-        share = -(
-            -len(numbers) // _READERS
-        )  # of many small files, handing over each by itself takes longer than reading
+        share = -(-len(numbers) // _READERS)
         shares = [numbers[at : at + share] for at in range(0, len(numbers), share)]
         with ThreadPoolExecutor(len(shares), "watchkeeper-ledger") as readers:
             return [one for found in readers.map(self._some, shares) for one in found]
