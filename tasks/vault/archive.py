@@ -6,6 +6,7 @@ own, so that two who put the same file at once never mix theirs.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -194,18 +195,25 @@ class Archive:
     def remove_below(self, name: str, *, only: str = "") -> list[str]:
         """Remove the files whose names sort below one, the sidecar first, and return their names.
 
+        From the first that the store still keeps locked on, all stay: their turn comes when the lock has ended.
+
         Args:
             name: The first that stays.
             only: Only names that match this regular expression as a whole; all by default.
 
         Raises:
-            Denied: The store does not let one go: it is locked, or the credentials may not.
+            Denied: The credentials may not.
         """
         self._sidecar(name)
         chosen = re.compile(only) if only else None
-        gone = [one for one in self.names() if one < name and (chosen is None or chosen.fullmatch(one))]
-        for one in gone:
+        gone = []
+        for one in self.names():
+            if one >= name or (chosen is not None and not chosen.fullmatch(one)):
+                continue
+            if patiently(functools.partial(self.vault.store.locked_until, self._sidecar(one))) is not None:
+                break
             self.remove(one)
+            gone.append(one)
         return gone
 
     def remove(self, name: str) -> None:

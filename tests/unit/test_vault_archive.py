@@ -3,6 +3,7 @@
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -83,6 +84,29 @@ def test_what_lies_below_a_name_is_removed_and_the_rest_stays():
     assert archive.names() == [*names[3:], "00000002.history"]
     assert archive.leftovers() == []
     assert content(archive, names[3]) == names[3].encode()
+
+
+class Locking(MemoryStore):
+    """Keeps what has one of these names in it for another year."""
+
+    kept = ()
+
+    def locked_until(self, key):
+        return datetime(2026, 11, 25, tzinfo=UTC) if any(name in key for name in self.kept) else None
+
+
+def test_what_the_store_still_keeps_locked_stays_with_all_that_follows_until_the_lock_has_ended():
+    archive = archive_on(store := Locking())
+    names = [f"00000001000000000000000{n}" for n in range(4)]
+    for name in names:
+        archive.put(name, [name.encode()])
+    store.kept = names[1:]
+    assert archive.remove_below(names[3]) == names[:1]
+    assert archive.remove_below(names[3]) == []
+    assert archive.names() == names[1:]
+    store.kept = ()
+    assert archive.remove_below(names[3]) == names[1:3]
+    assert archive.leftovers() == []
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "x" * 200, "a.json", "ü"])
