@@ -25,7 +25,11 @@ def bulletin(report: BackupReport) -> Bulletin:
         Part(title="To look at", lines=tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes)),
         Part(
             title="Where they are",
-            table=Table(heads=_HEADS, rows=tuple(row for backup in report.backups for row in _rows(backup, report))),
+            table=Table(
+                heads=_HEADS,
+                rows=tuple(row for backup in report.backups for row in _rows(backup, report)),
+                wraps=True,
+            ),
             aside=True,
         ),
     ]
