@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from deployments.cli import main
 from tasks.clients.blobs import FolderStore, MemoryStore
+from tasks.vault.archive import Archive
 from tasks.vault.keys import Identity
 from tests.unit.test_vault import take, vault_on
 
@@ -135,6 +136,21 @@ def test_a_backup_is_copied_by_command_with_what_it_is_made_from(tmp_path, vault
     there = tmp_path / "there"
     result = call("backups", "copy", child.folder, "--vault", tmp_path / "vault", "--to", there, "--json")
     assert [one["backup"] for one in json.loads(result.stdout)] == [base.folder, child.folder]
+    assert call("vault", "check", "--vault", there, "--read-data", "100").exit_code == 0
+
+
+def test_a_backup_is_copied_by_command_with_the_log_and_the_slices_that_go_on_from_it(tmp_path, vault):
+    base = take(vault)
+    later = take(vault, parents=(base.id,))
+    latest = take(vault, parents=(base.id, later.id))
+    take(vault)
+    Archive(vault, "shop", "database").put("000000010000000000000007", [b"log"])
+    there = tmp_path / "there"
+    copied = call("backups", "copy", base.folder, "--vault", tmp_path / "vault", "--to", there, "--with-log")
+    assert copied.exit_code == 0
+    target = vault_on(FolderStore(there))
+    assert {one.id for one in target.manifests()} == {base.id, later.id, latest.id}
+    assert Archive(target, "shop", "database").names() == ["000000010000000000000007"]
     assert call("vault", "check", "--vault", there, "--read-data", "100").exit_code == 0
 
 
