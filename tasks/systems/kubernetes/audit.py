@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import datetime
 from fnmatch import fnmatch
 
-from tasks.clients.cluster import Connection, Object, Place
+from tasks.clients.cluster import Connection, Object
 from tasks.clients.threads import in_thread
 from tasks.core import audit as core
 from tasks.core.audit import Audited, Part, Secret
 from tasks.core.compliance_plan import CompliancePlan, Rotation
 from tasks.core.errors import Garbled, NotOffered, WatchkeeperError
 from tasks.core.system import Access
+from tasks.systems.kubernetes.connecting import place_of
 from tasks.systems.kubernetes.spec import Spec
 
 _REGION = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
@@ -44,15 +45,9 @@ _OF_ACCOUNT = "kubernetes.io/service-account.name"
 
 async def audit(spec: Spec, plan: CompliancePlan, access: Access) -> Audited:
     """Return the resources of the namespace that nothing else made, the nodes, and the Secrets without their values."""
-    place = Place(
-        kubeconfig=None if spec.kubeconfig is None else access.resolver.resolve(spec.kubeconfig),
-        context=spec.context,
-        ca_bundle=access.ca_bundle,
-        seconds=max(spec.timeout.total_seconds(), 60.0),
-    )
     found = Audited()
     try:
-        connection = await in_thread(Connection, place)
+        connection = await in_thread(Connection, place_of(spec, access, least=60.0))
     except WatchkeeperError as error:
         found.missed((Part.RESOURCES, Part.PLACES, Part.SECRETS), error)
         return found

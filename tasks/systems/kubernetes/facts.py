@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from tasks.clients.cluster import Connection, Object, Place
+from tasks.clients.cluster import Connection, Object
 from tasks.clients.threads import in_thread
 from tasks.core.advice.facts import Autoscaler, Claim, Cluster, Container, Kill, Node, Target, Trigger, Workload
 from tasks.core.errors import Garbled, NotOffered, Unreachable, WatchkeeperError
 from tasks.core.system import Access
+from tasks.systems.kubernetes.connecting import place_of
 from tasks.systems.kubernetes.pods import parse_time
 from tasks.systems.kubernetes.quantities import metrics, quantity
 from tasks.systems.kubernetes.spec import Spec
@@ -30,13 +31,7 @@ async def facts(spec: Spec, access: Access) -> Cluster:
     Raises:
         WatchkeeperError: The cluster does not answer, or does not let its workloads be listed.
     """
-    place = Place(
-        kubeconfig=None if spec.kubeconfig is None else access.resolver.resolve(spec.kubeconfig),
-        context=spec.context,
-        ca_bundle=access.ca_bundle,
-        seconds=spec.timeout.total_seconds(),
-    )
-    connection = await in_thread(Connection, place)
+    connection = await in_thread(Connection, place_of(spec, access))
     try:
         return await in_thread(_read, connection, spec)
     finally:

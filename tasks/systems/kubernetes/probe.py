@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from time import perf_counter
 
-from tasks.clients.cluster import Connection, Place
+from tasks.clients.cluster import Connection
 from tasks.clients.threads import in_thread
 from tasks.core.errors import Denied, NotOffered, Unreachable, WatchkeeperError
 from tasks.core.results import Gap, Outcome, Reading
@@ -14,6 +14,7 @@ from tasks.core.system import Access
 from tasks.systems.kubernetes.autoscalers import read_autoscalers
 from tasks.systems.kubernetes.certificates import read_certificates
 from tasks.systems.kubernetes.claims import read_claims
+from tasks.systems.kubernetes.connecting import place_of
 from tasks.systems.kubernetes.jobs import read_cron_jobs, read_jobs
 from tasks.systems.kubernetes.nodes import read_node_usage, read_nodes
 from tasks.systems.kubernetes.pods import read_pods
@@ -45,13 +46,7 @@ _PARTS: tuple[tuple[Part, tuple[str, ...]], ...] = (
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield the state of workloads, pods, nodes, events and autoscalers. Source: the API server, and metrics-server."""
-    place = Place(
-        kubeconfig=None if spec.kubeconfig is None else access.resolver.resolve(spec.kubeconfig),
-        context=spec.context,
-        ca_bundle=access.ca_bundle,
-        seconds=spec.timeout.total_seconds(),
-    )
-    connection = await in_thread(Connection, place)
+    connection = await in_thread(Connection, place_of(spec, access))
     try:
         began, sent = perf_counter(), access.now()
         await in_thread(connection.get, "/version")
