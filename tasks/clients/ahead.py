@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ class _End:
         self.error = error
 
 
-def ahead(pieces: Iterable[T], depth: int = 1) -> Iterator[T]:
+def ahead(pieces: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
     """Yield the pieces in their order, read in a thread that is up to `depth` pieces ahead.
 
     What reading raises is raised here, at its place. Where this generator is closed early, reading ends with the piece

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import pyrage
 
 from tasks.core.errors import ConfigError
 
-Recipient: TypeAlias = pyrage.x25519.Recipient
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_CHECKSUM = 6
+
+
+class Recipient(NamedTuple):
+    """A public key.
+
+    Attributes:
+        text: As a spec and a manifest name it, `age1...`.
+        key: Its 32 bytes.
+    """
+
+    text: str
+    key: bytes
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Identity:
@@ -34,9 +50,9 @@ class Identity:
         return "<identity>"
 
     @property
-    def key(self) -> pyrage.x25519.Identity:
-        """The key itself, for decryption alone."""
-        return self._key
+    def key(self) -> bytes:
+        """The key's 32 bytes, for decryption alone."""
+        return _raw(str(self._key))
 
     @property
     def recipient(self) -> str:
@@ -73,6 +89,16 @@ def _recipient(text: str) -> Recipient:
     if text.upper().startswith("AGE-SECRET-KEY"):
         raise ConfigError("a recipient is a secret key", hint="give the public one, age1..., and change this one now")
     try:
-        return pyrage.x25519.Recipient.from_str(text)
+        key = pyrage.x25519.Recipient.from_str(text)
     except (ValueError, pyrage.RecipientError):
         raise ConfigError(f"{text[:80]!r} is no age recipient", hint="it begins with age1") from None
+    return Recipient(str(key), _raw(str(key)))
+
+
+def _raw(text: str) -> bytes:
+    """Return the bytes of a key whose text was read and found good: Bech32, five bits a sign."""
+    number = 0
+    signs = text.lower().rpartition("1")[2][:-_CHECKSUM]
+    for sign in signs:
+        number = number << 5 | _BECH32.index(sign)
+    return (number >> len(signs) * 5 % 8).to_bytes(len(signs) * 5 // 8, "big")

@@ -7,19 +7,21 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import pyrage
 import zstandard
 
+from tasks.clients.ahead import ahead
 from tasks.clients.blobs import BlobStore, BlobWriter
-from tasks.core.errors import ConfigError, Garbled, PermanentError, WatchkeeperError
+from tasks.core.errors import ConfigError, Garbled, PermanentError
 from tasks.core.manifest import Part
+from tasks.vault.age import AgeError, OtherKeys, decrypted, encrypted
 from tasks.vault.hashes import PlainHash
 from tasks.vault.keys import Identity, Recipient
 from tasks.vault.pipe import Pace, Pipe
 
 _CHUNK = 1 << 18
+_READ = 1 << 19
+_AHEAD = 4
 _JOB = 1 << 20
-_LAST_WORDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -113,17 +115,9 @@ class Incoming:
             self._pipe.fail(error)
 
     def _pass(self, stored: _Stored) -> None:
-        try:
-            if self._recipients:
-                pyrage.encrypt_io(self._pipe, stored, self._recipients)
-            else:
-                while data := self._pipe.read(_CHUNK):
-                    stored.write(data)
-        except pyrage.EncryptError as failed:
-            raise self._pipe.error or stored.error or PermanentError(str(failed), operation="encrypt") from None
-        # age swallows what goes wrong while it writes its last chunk.
-        if (error := self._pipe.error or stored.error) is not None:
-            raise error
+        pieces = iter(lambda: self._pipe.read(_CHUNK), b"")
+        for data in encrypted(pieces, [one.key for one in self._recipients]) if self._recipients else pieces:
+            stored.write(data)
 
 
 def _compressor(recipe: Recipe) -> zstandard.ZstdCompressor:
@@ -135,26 +129,17 @@ def _compressor(recipe: Recipe) -> zstandard.ZstdCompressor:
 
 
 class _Stored:
-    """Counts and hashes what goes to the store, and remembers its error: age tells only the text."""
+    """Counts and hashes what goes to the store."""
 
     def __init__(self, writer: BlobWriter, pace: Pace) -> None:
         self._writer, self._pace = writer, pace
         self.hash, self.size = hashlib.sha256(), 0
-        self.error: BaseException | None = None
 
-    def write(self, data: bytes, /) -> int:
-        try:
-            self._pace.take(len(data))
-            self._writer.write(data)
-        except BaseException as error:
-            self.error = error
-            raise
+    def write(self, data: bytes, /) -> None:
+        self._pace.take(len(data))
+        self._writer.write(data)
         self.hash.update(data)
         self.size += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: the store is told the end by its own block."""
 
 
 def checked(store: BlobStore, key: str, part: Part) -> Iterator[bytes]:
@@ -169,7 +154,7 @@ def checked(store: BlobStore, key: str, part: Part) -> Iterator[bytes]:
         size += len(data)
         yield data
     if size != part.stored_bytes:
-        raise Garbled(f"it has {size} bytes instead of {part.stored_bytes}", operation=f"read {part.name}")
+        raise _of_another_size(size, part)
     if found.hexdigest() != part.sha256:
         raise Garbled("its bytes were changed: the sha256 is another", operation=f"read {part.name}")
 
@@ -195,91 +180,74 @@ def plain(
     if part.encryption == "age" and identity is None:
         raise ConfigError("it is encrypted", operation=f"read {part.name}", hint="give the identity")
     found, size = PlainHash(part.plain_hash), 0
-    pipe = Pipe()
-    thread = threading.Thread(
-        target=_feed,
-        args=(checked(store, key, part), pipe, part, identity, recipients),
-        name=f"read {key}",
-        daemon=True,
-    )
-    thread.start()
+    stored = ahead(_stored(store, key, part), _AHEAD)
     try:
-        for data in _decompressed(pipe, part):
+        for data in _decompressed(_opened(stored, part, identity, recipients), part):
             found.update(data)
             size += len(data)
             yield data
-        while pipe.read(_CHUNK):  # what follows the last frame is hashed as well
-            continue
     finally:
-        pipe.fail(PermanentError("it was not read to its end", operation=f"read {part.name}"))
-        thread.join(_LAST_WORDS)
+        stored.close()
     if (size, str(found)) != (part.plain_bytes, part.plain_hash):
         raise Garbled("what it holds is not what was written", operation=f"read {part.name}")
 
 
-def _feed(
-    source: Iterator[bytes], pipe: Pipe, part: Part, identity: Identity | None, recipients: Sequence[str]
-) -> None:
-    reader = _Reader(source)
-    try:
-        if part.encryption == "age" and identity is not None:
-            pyrage.decrypt_io(reader, pipe, [identity.key])
-            reader.must_have_ended()
-        while data := reader.read(_CHUNK):
-            pipe.write(data)
-    except pyrage.DecryptError as error:
-        ours = identity is not None and identity.recipient in recipients
-        pipe.fail(reader.error or _unreadable(str(error), part, ours=ours))
-    except WatchkeeperError as error:
-        pipe.fail(error)
-    except OSError as error:
-        pipe.fail(reader.error or _unreadable(str(error), part, ours=True))
-    except BaseException as error:  # noqa: BLE001 - told to the reading side, whatever it is
-        pipe.fail(error)
-    else:
-        pipe.close()
-
-
-def _unreadable(text: str, part: Part, *, ours: bool) -> WatchkeeperError:
-    if "No matching keys" in text and not ours:
-        return ConfigError(
-            "it is encrypted for other keys", operation=f"read {part.name}", hint="see recipients in its manifest"
-        )
-    return Garbled(f"age cannot read it: {text}", operation=f"read {part.name}")
-
-
-def _decompressed(pipe: Pipe, part: Part) -> Iterator[bytes]:
-    if part.compression == "none":
-        yield from iter(lambda: pipe.read(_CHUNK), b"")
+def _stored(store: BlobStore, key: str, part: Part) -> Iterator[bytes]:
+    """Yield what is stored, held against its hash where age does not prove each byte of it by itself."""
+    if part.encryption != "age":
+        yield from checked(store, key, part)
         return
-    reader = zstandard.ZstdDecompressor().stream_reader(pipe)  # type: ignore[arg-type]
+    size = 0
+    for data in store.reading(key):
+        size += len(data)
+        yield data
+    if size != part.stored_bytes:
+        raise _of_another_size(size, part)
+
+
+def _of_another_size(size: int, part: Part) -> Garbled:
+    return Garbled(f"it has {size} bytes instead of {part.stored_bytes}", operation=f"read {part.name}")
+
+
+def _opened(
+    stored: Iterator[bytes], part: Part, identity: Identity | None, recipients: Sequence[str]
+) -> Iterator[bytes]:
+    if part.encryption != "age" or identity is None:
+        yield from stored
+        return
     try:
-        yield from iter(lambda: reader.read(_CHUNK), b"")
+        yield from decrypted(stored, identity.key)
+    except OtherKeys as error:
+        if identity.recipient in recipients:
+            raise _unreadable(error, part) from None
+        raise ConfigError(str(error), operation=f"read {part.name}", hint="see recipients in its manifest") from None
+    except AgeError as error:
+        raise _unreadable(error, part) from None
+
+
+def _unreadable(error: AgeError, part: Part) -> Garbled:
+    return Garbled(f"age cannot read it: {error}", operation=f"read {part.name}")
+
+
+def _decompressed(opened: Iterator[bytes], part: Part) -> Iterator[bytes]:
+    """Yield what was compressed; what follows the compressed is read to its end too, so that it is proven."""
+    if part.compression == "none":
+        yield from opened
+        return
+    reader = zstandard.ZstdDecompressor().stream_reader(_Reader(opened))  # type: ignore[arg-type]
+    try:
+        yield from iter(lambda: reader.read(_READ), b"")
     except zstandard.ZstdError as error:
         raise Garbled(f"zstd cannot read it: {error}", operation=f"read {part.name}") from None
+    for _ in opened:
+        continue
 
 
 class _Reader:
-    """An iterator of bytes as a file, which remembers its error."""
+    """An iterator of pieces as a file that gives one piece a call, of whatever size."""
 
     def __init__(self, source: Iterator[bytes]) -> None:
-        self._source, self._left = source, memoryview(b"")
-        self.error: BaseException | None = None
+        self._source = source
 
-    def read(self, size: int = -1, /) -> bytes:
-        while not self._left:
-            try:
-                self._left = memoryview(next(self._source))
-            except StopIteration:
-                return b""
-            except BaseException as error:
-                self.error = error
-                raise
-        taken = self._left if size < 0 else self._left[:size]
-        self._left = self._left[len(taken) :]
-        return bytes(taken)
-
-    def must_have_ended(self) -> None:
-        """Raise what went wrong, where age has swallowed it."""
-        if self.error is not None:
-            raise self.error
+    def read(self, _size: int = -1, /) -> bytes:
+        return next(self._source, b"")
