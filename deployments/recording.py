@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tasks.core.errors import WatchkeeperError
 
 if TYPE_CHECKING:
-    from tasks.core.platform import PlatformSpec
-    from tasks.core.settings import Settings
-    from tasks.core.system import Access
-    from tasks.faces import Faces
-
-
-class Ran(Protocol):
-    """Whose result it is, and with what it was made."""
-
-    @property
-    def platform(self) -> PlatformSpec:
-        """The spec."""
-        ...
-
-    @property
-    def access(self) -> Access:
-        """Knows the secrets that must not show."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """Where the ledger is."""
-        ...
+    from tasks.faces import Faces, Ran
 
 
 def keep(run: Ran, made: Faces) -> None:

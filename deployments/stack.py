@@ -230,8 +230,9 @@ def _let_work(kept: Path, environment: dict[str, str]) -> None:
 
 
 def _lab_up(state: Path, progress: Progress) -> dict[str, str]:
-    """Bring the lab up and return what a run against it has in its environment."""
-    slack = lab.up([], state / "lab", progress=progress).slack
+    """Bring the lab up where none is, and return what a run against it has in its environment."""
+    found = lab.status(state / "lab")
+    slack = (found if found.up else lab.up([], state / "lab", progress=progress)).slack
     environment = {"WATCHKEEPER_LAB": str(state / "lab")}
     if slack:
         token = state / "lab" / "slack-token"

@@ -10,6 +10,8 @@ from tasks.clients.report_store import Publishable
 from tasks.core.digest import Digest
 from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, Verdict
+from tasks.core.settings import Settings
+from tasks.core.system import Access
 from tasks.reports import (
     bulletin_html,
     bulletin_markdown,
@@ -42,6 +44,25 @@ class Told(Publishable, Protocol):
     @property
     def finished(self) -> datetime:
         """When it was made."""
+        ...
+
+
+class Ran(Protocol):
+    """Whose result it is, and with what it was made."""
+
+    @property
+    def platform(self) -> PlatformSpec:
+        """The spec, or what could be saved of a broken one."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """Resolves references; knows the secrets that must not show; tells the time."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """Where things are kept."""
         ...
 
 

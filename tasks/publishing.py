@@ -27,7 +27,6 @@ from tasks.clients.outbox import Attachment, Delivery, Message, Outbox, Parcel
 from tasks.clients.slack import Bot, Messenger, Webhook
 from tasks.core.digest import Evening
 from tasks.core.errors import TransientError, WatchkeeperError
-from tasks.core.platform import PlatformSpec
 from tasks.core.report import Report, SystemReport, Verdict
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
@@ -39,23 +38,8 @@ from tasks.reports import charts, markdown, slack, wording
 AnyFaces = TypeVar("AnyFaces", bound=faces.Faces)
 
 
-class Run(Protocol):
-    """What publishing needs of a run: whose result it is, with what, and where to say what went wrong with it."""
-
-    @property
-    def platform(self) -> PlatformSpec:
-        """The spec, or what could be saved of a broken one."""
-        ...
-
-    @property
-    def access(self) -> Access:
-        """Resolves references; tells the time."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """Where things are kept."""
-        ...
+class Run(faces.Ran, Protocol):
+    """What publishing needs of a run besides: where to say what went wrong with it."""
 
     def trouble(self, what: str, error: Exception, outcome: Outcome) -> None:
         """Remember what is to be told of Watchkeeper itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, where there are workers."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: workers.longest_first(item.nodeid))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from walking through all tests and modules whenever a test has it look for leaks."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import yaml
 from kubernetes import config
@@ -30,6 +30,8 @@ from tasks.core.errors import (
     Unreachable,
     WatchkeeperError,
 )
+from tasks.core.references import Address
+from tasks.core.system import Access
 
 Object = dict[str, Any]
 
@@ -71,6 +73,20 @@ class _Call(NamedTuple):
     content_type: str = ""
 
 
+class Named(Protocol):
+    """What specs of every kind say of a cluster."""
+
+    @property
+    def kubeconfig(self) -> Address | None:
+        """A path, or what the text of a kubeconfig is read from; None inside a cluster."""
+        ...
+
+    @property
+    def context(self) -> str | None:
+        """The kubeconfig's context; None for its current one."""
+        ...
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a cluster is to be found.
@@ -88,6 +104,16 @@ class Place:
     ca_bundle: Path | None
     seconds: float
     each: float | None = None
+
+    @classmethod
+    def of(cls, named: Named, access: Access, seconds: float, each: float | None = None) -> Self:
+        """Return where the cluster is that a spec names.
+
+        Raises:
+            ConfigError: Its reference leads nowhere.
+        """
+        kubeconfig = None if named.kubeconfig is None else access.resolver.resolve(named.kubeconfig)
+        return cls(kubeconfig, named.context, access.ca_bundle, seconds, each)
 
 
 class Connection:

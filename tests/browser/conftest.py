@@ -40,6 +40,7 @@ def up(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """Everything that `watchkeeper up` brings up, with the cache of apex stopped; not without a browser to see it."""
     state = tmp_path_factory.mktemp("up") / "state"
     try:
+        lab.up(["apex"], state / "lab")
         status = stack.up(state, lab=True)
         lab.break_(state / "lab", "apex/cache", "stopped")
         yield status

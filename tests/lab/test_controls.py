@@ -51,6 +51,7 @@ from tasks.vault import records
 from tasks.vault.vault import Vault
 from tests.lab.clusters import access
 from tests.lab.clusters import lab as cluster
+from tests.small import platform_in
 from tests.unit.test_drill import drill, held, recovery
 
 pytestmark = pytest.mark.lab
@@ -364,26 +365,11 @@ def test_a_control_over_a_cluster_is_green_and_red_on_what_its_api_tells(cluster
     assert good.result is Result.PASS
 
 
-SHOP = """
-platform: apex
-title: Shop
-slack: {channel: "#shop"}
-severities: {P0: {means: down, respond: 15m}}
-default_severity: {warn: P0, critical: P0}
-encryption: none
-vaults: {local: {kind: folder, path: %s, keep: {last: 8}}}
-systems:
-  files: {kind: files, root: %s, paths: ["*"], backup: {to: [local]}}
-"""
-
-
 @pytest.fixture
 def own(tmp_path, monkeypatch) -> Callable[[str], Result]:
     """A platform of nothing but a folder; returns what becomes of a control, as Watchkeeper's own records tell."""
-    (tmp_path / "platforms").mkdir()
-    text = SHOP % (tmp_path / "vault", tmp_path)
-    (tmp_path / "platforms" / "apex.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.setenv("WATCHKEEPER_PLATFORMS", str(tmp_path / "platforms"))
+    files = f'files: {{kind: files, root: {tmp_path}, paths: ["*"], backup: {{to: [local]}}}}'
+    platform_in(tmp_path, monkeypatch, files, name="apex")
     settings = Settings(state=tmp_path / "state", platforms=tmp_path / "platforms")
 
     def result(control: str) -> Result:

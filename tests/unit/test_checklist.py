@@ -30,6 +30,7 @@ from tasks.core.statements import Request, Statement, Waiver, due
 from tasks.reports import bulletin_html, bulletin_markdown, bulletin_slack, checklist_words
 from tasks.vault import records
 from tasks.vault.vault import Vault
+from tests.small import platform_in
 
 CONTROLS = {control.id: control for control in about("platform")}
 DAY = timedelta(days=1)
@@ -339,26 +340,10 @@ def test_it_reads_back_and_every_face_of_it_is_within_bounds():
     assert "Every backup is encrypted" in bulletin_markdown.render(said)
 
 
-SPEC = """
-platform: shop
-title: Shop
-slack: {channel: "#shop"}
-severities: {P0: {means: down, respond: 15m}}
-default_severity: {warn: P0, critical: P0}
-encryption: none
-vaults: {local: {kind: folder, path: %s, keep: {last: 8}}}
-systems:
-  cache: {kind: redis, url: {env: SHOP_CACHE_URL}, backup: {to: [local]}}
-"""
-
-
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    (tmp_path / "platforms").mkdir()
-    (tmp_path / "platforms" / "shop.yaml").write_text(SPEC % (tmp_path / "vault"), encoding="utf-8")
-    monkeypatch.setenv("WATCHKEEPER_PLATFORMS", str(tmp_path / "platforms"))
-    monkeypatch.setenv("WATCHKEEPER_STATE", str(tmp_path / "state"))
-    return tmp_path
+    cache = "cache: {kind: redis, url: {env: SHOP_CACHE_URL}, backup: {to: [local]}}"
+    return platform_in(tmp_path, monkeypatch, cache)
 
 
 def back_up(place, *, restored):

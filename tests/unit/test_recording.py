@@ -16,32 +16,17 @@ from tasks.core.errors import ConfigError, Unreachable
 from tasks.core.report import Report, SystemReport
 from tasks.core.results import Finding, Outcome
 from tasks.core.settings import Settings
+from tests.small import platform_in
 from tests.unit.test_checklist import AT
 
 SECRETS = {"plain": "hunter2-secret", "odd": 'pa"ss\\wörd\n42', "key": "key-in-a-name-77"}
-SPEC = """
-platform: shop
-title: Shop
-slack: {channel: "#shop"}
-severities: {P0: {means: down, respond: 15m}}
-default_severity: {warn: P0, critical: P0}
-encryption: none
-vaults: {local: {kind: folder, path: %s, keep: {last: 8}}}
-systems:
-  files: {kind: files, root: %s, backup: {to: [local]}}
-"""
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    (tmp_path / "platforms").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_text("1", encoding="utf-8")
-    spec = SPEC % (tmp_path / "vault", tmp_path / "data")
-    (tmp_path / "platforms" / "shop.yaml").write_text(spec, encoding="utf-8")
-    monkeypatch.setenv("WATCHKEEPER_PLATFORMS", str(tmp_path / "platforms"))
-    monkeypatch.setenv("WATCHKEEPER_STATE", str(tmp_path / "state"))
-    return tmp_path
+    return platform_in(tmp_path, monkeypatch, f"files: {{kind: files, root: {tmp_path}/data, backup: {{to: [local]}}}}")
 
 
 def recorded(place):

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from fnmatch import fnmatch
 
-from tasks.clients.cluster import Connection, Object
+from tasks.clients.cluster import Connection, Object, Place
 from tasks.clients.threads import in_thread
 from tasks.core import audit as core
 from tasks.core.audit import Audited, Part, Secret
 from tasks.core.compliance_plan import CompliancePlan, Rotation
 from tasks.core.errors import Garbled, NotOffered, WatchkeeperError
 from tasks.core.system import Access
-from tasks.systems.kubernetes.connecting import place_of
 from tasks.systems.kubernetes.spec import Spec
 
 _REGION = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
@@ -40,6 +39,7 @@ _WIDE = ("clusterroles", "clusterrolebindings")
 _VALUES = ("f:data", "f:stringData")
 _BUILT_IN = "kubernetes.io/bootstrapping"
 _OWN_NAMES = ("system:", "kubeadm:")
+_LEAST_SECONDS = 60.0
 _OF_ACCOUNT = "kubernetes.io/service-account.name"
 
 
@@ -47,7 +47,9 @@ async def audit(spec: Spec, plan: CompliancePlan, access: Access) -> Audited:
     """Return the resources of the namespace that nothing else made, the nodes, and the Secrets without their values."""
     found = Audited()
     try:
-        connection = await in_thread(Connection, place_of(spec, access, least=60.0))
+        connection = await in_thread(
+            Connection, Place.of(spec, access, max(spec.timeout.total_seconds(), _LEAST_SECONDS))
+        )
     except WatchkeeperError as error:
         found.missed((Part.RESOURCES, Part.PLACES, Part.SECRETS), error)
         return found

@@ -138,8 +138,7 @@ def part_name(resource: Resource) -> str:
 
 def place(spec: Spec, access: Access) -> Place:
     """Return where a system's cluster is, with the time that a backup or a restore may take."""
-    kubeconfig = None if spec.kubeconfig is None else access.resolver.resolve(spec.kubeconfig)
-    return Place(kubeconfig, spec.context, access.ca_bundle, _WHOLE_SECONDS, _ANSWER_SECONDS)
+    return Place.of(spec, access, _WHOLE_SECONDS, _ANSWER_SECONDS)
 
 
 def backup(spec: Spec, access: Access, sink: Sink, order: Order) -> Taken:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from tasks.clients.cluster import Connection, Object
+from tasks.clients.cluster import Connection, Object, Place
 from tasks.clients.threads import in_thread
 from tasks.core.advice.facts import Autoscaler, Claim, Cluster, Container, Kill, Node, Target, Trigger, Workload
 from tasks.core.errors import Garbled, NotOffered, Unreachable, WatchkeeperError
 from tasks.core.system import Access
-from tasks.systems.kubernetes.connecting import place_of
 from tasks.systems.kubernetes.pods import parse_time
 from tasks.systems.kubernetes.quantities import metrics, quantity
 from tasks.systems.kubernetes.spec import Spec
@@ -31,7 +30,7 @@ async def facts(spec: Spec, access: Access) -> Cluster:
     Raises:
         WatchkeeperError: The cluster does not answer, or does not let its workloads be listed.
     """
-    connection = await in_thread(Connection, place_of(spec, access))
+    connection = await in_thread(Connection, Place.of(spec, access, spec.timeout.total_seconds()))
     try:
         return await in_thread(_read, connection, spec)
     finally:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from time import perf_counter
 
-from tasks.clients.cluster import Connection
+from tasks.clients.cluster import Connection, Place
 from tasks.clients.threads import in_thread
 from tasks.core.errors import Denied, NotOffered, Unreachable, WatchkeeperError
 from tasks.core.results import Gap, Outcome, Reading
@@ -14,7 +14,6 @@ from tasks.core.system import Access
 from tasks.systems.kubernetes.autoscalers import read_autoscalers
 from tasks.systems.kubernetes.certificates import read_certificates
 from tasks.systems.kubernetes.claims import read_claims
-from tasks.systems.kubernetes.connecting import place_of
 from tasks.systems.kubernetes.jobs import read_cron_jobs, read_jobs
 from tasks.systems.kubernetes.nodes import read_node_usage, read_nodes
 from tasks.systems.kubernetes.pods import read_pods
@@ -46,7 +45,7 @@ _PARTS: tuple[tuple[Part, tuple[str, ...]], ...] = (
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield the state of workloads, pods, nodes, events and autoscalers. Source: the API server, and metrics-server."""
-    connection = await in_thread(Connection, place_of(spec, access))
+    connection = await in_thread(Connection, Place.of(spec, access, spec.timeout.total_seconds()))
     try:
         began, sent = perf_counter(), access.now()
         await in_thread(connection.get, "/version")

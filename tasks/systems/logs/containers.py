@@ -56,12 +56,7 @@ async def _read_container(docker: Engine, container: Object, start: datetime, ha
 
 async def read_pods(spec: Spec, through: Any, access: Access, seconds: float) -> Haul:
     """Read the logs of the pods that a selector chooses since the time looked back."""
-    place = Place(
-        kubeconfig=None if through.kubeconfig is None else access.resolver.resolve(through.kubeconfig),
-        context=through.context,
-        ca_bundle=access.ca_bundle,
-        seconds=seconds,
-    )
+    place = Place.of(through, access, seconds)
     return await in_thread(_read_pods, place, through.namespace, spec.selector, spec.since)
 
 

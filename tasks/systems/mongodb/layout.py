@@ -107,24 +107,14 @@ def documents(chunks: Iterable[bytes]) -> Iterator[bytes]:
     Raises:
         NotBson: It ends in the middle of one, or what should be one is none.
     """
-    held = b""
-    for chunk in chunks:
-        held = held + chunk if held else chunk
+    for piece in whole(chunks):
         position = 0
-        while position + 4 <= len(held):
-            (length,) = _LENGTH.unpack_from(held, position)
-            if not _SMALLEST <= length <= _LARGEST:
-                raise NotBson("there is no document where one should begin")
-            end = position + length
-            if end > len(held):
-                break
-            if held[end - 1]:
+        while position < len(piece):
+            end = position + _LENGTH.unpack_from(piece, position)[0]
+            if piece[end - 1]:
                 raise NotBson("a document does not end as one")
-            yield held[position:end]
+            yield piece[position:end]
             position = end
-        held = held[position:]
-    if held:
-        raise NotBson("it ends in the middle of a document")
 
 
 def whole(chunks: Iterable[bytes]) -> Iterator[bytes]:
