@@ -49,6 +49,10 @@ class Source(MemorySource):
         assert method == "oplog"
         return list(self.slices)
 
+    def taken_of(self, version):
+        """Return it as if it were taken of a server of another version."""
+        return replace(self, taken=self.taken.model_copy(update={"server_version": version}))
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -229,6 +233,28 @@ def test_a_place_that_has_one_of_the_databases_is_refused_untouched(given, sourc
         with pytest.raises(ConfigError, match="has the database other"), restoring.restore(*given, source, wanted):
             pass
         assert client.list_database_names().count("shop") == 0
+
+
+def test_a_server_that_is_older_than_the_backup_is_refused_by_name_before_anything_is_written(
+    given, source, target, tmp_path
+):
+    newer = source.taken_of("99.0.1")
+    said = r"the place is MongoDB \S+, which is older than the backup: that was taken of MongoDB 99\.0\.1"
+    wanted = order(tmp_path / "scratch", into=target.address)
+    with pytest.raises(ConfigError, match=said), restoring.restore(*given, newer, wanted):
+        pass
+    with pymongo.MongoClient(target.address) as client:
+        assert not {"shop", "other"} & set(client.list_database_names())
+
+
+def test_a_mongod_that_is_older_than_the_backup_is_refused_before_it_is_started(source, tmp_path, monkeypatch):
+    mongod = tmp_path / "mongod"
+    mongod.write_text("#!/bin/sh\necho 'db version v7.0.14'\n")
+    mongod.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert restoring.ready(source.taken_of("7.0.2").manifest) == str(mongod)
+    with pytest.raises(ConfigError, match=r"MongoDB 7\.0\.14, which is older than the backup.* MongoDB 8\.0\.4"):
+        restoring.ready(source.taken_of("8.0.4").manifest)
 
 
 def test_the_live_server_is_refused_by_its_address_whatever_it_is_called(given, source, server, tmp_path):

@@ -25,7 +25,7 @@ from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperE
 from tasks.core.restore import Order, Phase
 from tasks.core.results import Outcome
 from tasks.core.system import Access
-from tasks.systems.postgres import backup, overlap, scratch, verify
+from tasks.systems.postgres import backup, load, overlap, scratch, verify
 from tasks.systems.postgres.restore import endpoints, restore
 from tasks.systems.postgres.spec import Plan, Spec
 from tests.sinks import MemorySink
@@ -117,6 +117,10 @@ def access_to(dsn):
     return Access(resolver=SecretResolver({"DSN": dsn}), now=lambda: datetime.now(UTC))
 
 
+ELSEWHERE = "host=192.0.2.1 dbname=shop"
+"""A live server that is not this one, so that the one at hand may be restored into."""
+
+
 def spec_of():
     plan = Plan.model_validate({"to": ["local"], "physical": {"wal": "continuous", "full_every": 7}})
     return Spec(kind="postgres", dsn={"env": "DSN"}, backup=plan)
@@ -178,8 +182,8 @@ def history(tmp_path_factory):
 
 
 @contextmanager
-def restored(history, source, folder, **fields):
-    with restore(spec_of(), access_to(history.address), source, order(folder, **fields)) as found:
+def restored(history, source, folder, *, live=None, **fields):
+    with restore(spec_of(), access_to(live or history.address), source, order(folder, **fields)) as found:
         yield found
 
 
@@ -425,16 +429,55 @@ def test_a_named_place_must_be_empty_and_is_never_the_live_one(history, tmp_path
         admin.execute("CREATE DATABASE staging")
     try:
         into = psycopg.conninfo.make_conninfo(history.address, dbname="staging")
-        with restored(history, history.dumps, tmp_path / "a", into=into, only=("shop",)) as found:
+        for address in (history.address, into):  # another database of the live server shares all but its name with it
+            live = refused(history, history.dumps, tmp_path / "a", into=address, only=("shop",))
+            assert "live" in live.message
+        with restored(history, history.dumps, tmp_path / "b", live=ELSEWHERE, into=into, only=("shop",)) as found:
             assert rows(found.address, "SELECT current_database(), count(*) FROM orders") == [("staging", 5000)]
-        assert "not empty" in refused(history, history.dumps, tmp_path / "b", into=into, only=("shop",)).message
-        live = refused(history, history.dumps, tmp_path / "c", into=history.address, only=("shop",))
-        assert "live" in live.message
+        given = {"live": ELSEWHERE, "into": into, "only": ("shop",)}
+        assert "not empty" in refused(history, history.dumps, tmp_path / "c", **given).message
         every = psycopg.conninfo.make_conninfo(history.address, dbname="postgres")
-        assert "not empty" in refused(history, history.dumps, tmp_path / "d", into=every).message
+        assert "not empty" in refused(history, history.dumps, tmp_path / "d", live=ELSEWHERE, into=every).message
     finally:
         with connected(history.address, "postgres") as admin:
             admin.execute("DROP DATABASE staging WITH (FORCE)")
+
+
+def test_a_place_that_is_older_than_the_backup_is_refused_by_name_before_anything_is_written(
+    history, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(load, "server_programs", lambda _major, newer: postgres.binaries())  # noqa: ARG005
+    newer = dataclasses.replace(history.dumps, taken=history.dumps.taken.model_copy(update={"server_version": "99.1"}))
+    every = psycopg.conninfo.make_conninfo(history.address, dbname="postgres")
+    before = rows(history.address, "SELECT array_agg(rolname::text ORDER BY 1) FROM pg_roles")
+    with connected(history.address) as admin:
+        admin.execute("ALTER ROLE clerk RENAME TO scribe")
+    error = refused(history, newer, tmp_path / "it", live=ELSEWHERE, into=every)
+    with connected(history.address) as admin:
+        admin.execute("ALTER ROLE scribe RENAME TO clerk")
+    version = rows(history.address, "SELECT current_setting('server_version')")[0][0]
+    assert f"the place is PostgreSQL {version}, which is older than the backup" in error.message
+    assert "PostgreSQL 99.1" in error.message
+    assert rows(history.address, "SELECT array_agg(rolname::text ORDER BY 1) FROM pg_roles") == before
+
+
+def test_scratch_never_subscribes_to_what_production_publishes(history, tmp_path):
+    shop = history.address
+    with connected(shop) as admin:
+        admin.execute("CREATE SUBSCRIPTION feed CONNECTION 'host=192.0.2.1' PUBLICATION all_of_it WITH (connect=false)")
+        try:
+            admin.execute("ALTER SUBSCRIPTION feed SET (slot_name = 'feed')")
+            admin.execute("ALTER SUBSCRIPTION feed ENABLE")
+            copy = took(shop, history.archive, "physical", "20261126T040000Z-00000009")
+        finally:
+            admin.execute("ALTER SUBSCRIPTION feed DISABLE")
+            admin.execute("ALTER SUBSCRIPTION feed SET (slot_name = NONE)")
+            admin.execute("DROP SUBSCRIPTION feed")
+    with restored(history, copy, tmp_path / "it") as found:
+        assert rows(found.address, "SELECT subname, subenabled FROM pg_subscription") == [("feed", True)]
+        assert rows(found.address, "SHOW max_logical_replication_workers") == [("0",)]
+        running = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication%'"
+        assert rows(found.address, running) == [(0,)]
 
 
 def test_what_a_dump_cannot_do_is_said(history, tmp_path):
@@ -463,10 +506,11 @@ def test_two_names_of_one_place_are_the_same_place():
         "host=/tmp port=5433 dbname=shop",
     ]
     found = [endpoints(address) for address in same]
-    assert found[0] & found[1] & found[2] == {"127.0.0.1:5433/shop"}
+    assert found[0] & found[1] & found[2] == {"127.0.0.1:5433"}
     assert endpoints("postgresql://a@localhost:5434/shop").isdisjoint(found[0])
-    assert endpoints("postgresql://a@localhost:5433/staging").isdisjoint(found[0])
-    assert endpoints("postgresql://a@no-such-host.invalid/shop") == {"no-such-host.invalid:5432/shop"}
+    assert endpoints("postgresql://a@localhost:5433/staging") == found[0]
+    assert endpoints("postgresql://a@no-such-host.invalid/shop") == {"no-such-host.invalid:5432"}
+    assert endpoints("dbname=shop") == endpoints("postgresql://a@localhost:5432/other")
     assert len(endpoints("host=10.0.0.1,10.0.0.2 dbname=shop")) == 2
     with pytest.raises(ConfigError):
         endpoints("mysql://nonsense here")

@@ -240,6 +240,44 @@ def test_a_place_that_is_not_empty_is_refused(given, source, target, tmp_path):
         assert client.dbsize() == 1
 
 
+def of_version(source, version, **details):
+    told = source.taken.details | details
+    return replace(source, taken=source.taken.model_copy(update={"server_version": version, "details": told}))
+
+
+@pytest.mark.parametrize(
+    ("version", "details", "said"),
+    [
+        ("99.1.0", {"server": "valkey"}, r"is Valkey \S+, which is older than the backup.* of Valkey 99\.1\.0"),
+        ("7.4.1", {"server": "redis"}, r"is Valkey \S+, which reads what Redis 7\.2 wrote.* Redis 7\.4\.1"),
+    ],
+)
+def test_a_server_that_is_older_than_the_backup_is_refused_by_name_before_anything_is_written(
+    given, source, target, tmp_path, monkeypatch, version, details, said
+):
+    newer = of_version(source, version, **details)
+    with pytest.raises(ConfigError, match=said):
+        restoring.ready(newer.manifest)
+    with (
+        pytest.raises(ConfigError, match=said),
+        restoring.restore(*given, newer, order(tmp_path / "scratch")),
+    ):
+        pass
+    monkeypatch.setattr(restoring, "ready", lambda _manifest: scratching.program("valkey"))  # a scratch that would do
+    with (
+        pytest.raises(ConfigError, match=said),
+        restoring.restore(*given, newer, order(tmp_path / "into", into=target.address)),
+    ):
+        pass
+    with redis.Redis.from_url(target.address) as client:
+        assert client.dbsize() == 0
+
+
+def test_what_a_redis_wrote_that_valkey_still_reads_is_taken(source):
+    assert restoring.ready(of_version(source, "7.2.5", server="redis").manifest)
+    assert restoring.ready(of_version(source, "", server="valkey").manifest)
+
+
 def test_the_live_server_is_refused_by_its_address_whatever_it_is_called(given, source, server, tmp_path):
     renamed = server.address.replace("127.0.0.1", "localhost").replace("/0", "/7")
     with (

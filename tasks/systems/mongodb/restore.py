@@ -13,6 +13,7 @@ from tasks.core.errors import ConfigError
 from tasks.core.manifest import Manifest
 from tasks.core.restore import Order, Phase, Restored, Source
 from tasks.core.system import Access
+from tasks.core.versions import must_not_be_older
 from tasks.systems.mongodb.chain import Chain, Limit, chain_of
 from tasks.systems.mongodb.connection import blocking
 from tasks.systems.mongodb.layout import OPLOG, collections_in
@@ -21,20 +22,24 @@ from tasks.systems.mongodb.made import Made, databases_in
 from tasks.systems.mongodb.newest import newest_of
 from tasks.systems.mongodb.oplog import read_position
 from tasks.systems.mongodb.replay import Replay
-from tasks.systems.mongodb.scratch import program, scratch
+from tasks.systems.mongodb.scratch import program, scratch, version_of
 from tasks.systems.mongodb.spec import Spec
 from tasks.systems.mongodb.sums import shown
 
 _SECONDS, _SCRATCH_SECONDS = 20.0, 10.0
 
 
-def ready(_manifest: Manifest) -> str:
+def ready(manifest: Manifest) -> str:
     """Name the server that a backup is restored into here.
 
     Raises:
         NotOffered: There is none.
+        ConfigError: It is older than the backup.
     """
-    return str(program())
+    command = program()
+    if (version := version_of(command)) is not None:
+        must_not_be_older(version, manifest.server_version, product="MongoDB")
+    return str(command)
 
 
 @contextmanager
@@ -44,7 +49,7 @@ def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterato
     A slice of the oplog is restored by the dump that it goes on from. Users and roles come along in scratch only.
 
     Raises:
-        ConfigError: No backup reaches the moment; the place has one of the databases, or is the live one.
+        ConfigError: No backup reaches the moment; the place has one of the databases, is the live one, or is older.
         Garbled: A part is damaged, or one that is needed is gone.
         NotOffered: There is no server here to restore into.
         WatchkeeperError: As the server says.
@@ -58,8 +63,9 @@ def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterato
         seconds = _SCRATCH_SECONDS if order.into is None else _SECONDS
         with blocking(uri, seconds=seconds, ca_bundle=access.ca_bundle) as client:
             made = Made(client, order.only, with_users=order.into is None)
-            _must_fit(made, chain)
             version = str(client.server_info()["version"])
+            must_not_be_older(version, source.manifest.server_version, product="MongoDB")
+            _must_fit(made, chain)
             with order.phase(Phase.RESTORE):
                 load(made, chain.base, order)
             with order.phase(Phase.RECOVER):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import pymongo
 from pymongo import errors
 
+from tasks.clients.process import fed
 from tasks.clients.scratch import free_port, served
 from tasks.core.errors import NotOffered, TransientError
 from tasks.systems.mongodb.connection import Blocking, blocking
@@ -36,6 +38,14 @@ def program() -> Path:
         if found := shutil.which(name, path=path):
             return Path(found)
     raise NotOffered("there is no mongod here to restore into", hint="install MongoDB's server, or name a place")
+
+
+def version_of(command: Path) -> str | None:
+    """Return the version of a mongod; None of a server of another make, which tells it only once it runs."""
+    if command.name != "mongod":
+        return None
+    found = re.search(r"db version v(\S+)", fed([str(command), "--version"], (), environment={}).output)
+    return found[1] if found else None
 
 
 @contextmanager

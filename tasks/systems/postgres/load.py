@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from tasks.clients.process import ProgramFailed, fed
 from tasks.core.errors import ConfigError
 from tasks.core.restore import Order, Phase, Restored, Source
+from tasks.core.versions import must_not_be_older
 from tasks.systems.postgres import overlap, scratch
 from tasks.systems.postgres.connection import translated
 from tasks.systems.postgres.counting import count_rows
@@ -92,6 +93,7 @@ def load(source: Source, order: Order, wanted: str | None) -> Iterator[Restored]
     programs = server_programs(major, newer=True)
     if order.into is not None:
         place = _survey(programs, order.into, _renamed(order.into, databases), is_scratch=False)
+        must_not_be_older(place.version, source.manifest.server_version, product="PostgreSQL", parts=1)
         _must_be_empty(place)
         _restore(place, source, order, databases)
         yield _restored(place, order.into, source, order, databases, wanted)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-
 import psycopg
 from psycopg import conninfo
 
+from tasks.clients.places import LOOPBACK, places
 from tasks.core.errors import ConfigError
 
-_LOOPBACK = "127.0.0.1"
+_PORT = 5432
 
 
 def database_of(address: str) -> str | None:
@@ -23,23 +21,27 @@ def database_of(address: str) -> str | None:
 
 
 def endpoints(address: str) -> frozenset[str]:
-    """Return every place behind an address, names resolved: `127.0.0.1:5432/shop`. See `tasks.core.restore.Endpoints`.
+    """Return every server behind an address, names resolved: `127.0.0.1:5433`. See `tasks.core.restore.Endpoints`.
 
-    Sockets and all addresses of this host are its loopback. A name that cannot be resolved stands for itself.
+    All databases of a server are one place: they share its roles, its room and its load. Sockets are its loopback.
 
     Raises:
         ConfigError: It is no address.
     """
     given = _parsed(address)
-    hosts = str(given.get("hostaddr") or given.get("host") or _LOOPBACK).split(",")
-    ports = str(given.get("port") or "5432").split(",")
+    hosts = str(given.get("hostaddr") or given.get("host") or LOOPBACK).split(",")
+    ports = str(given.get("port") or "").split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports
-    database = given.get("dbname") or given.get("user") or "postgres"
-    return frozenset(
-        f"{place}:{port}/{database}"
-        for host, port in zip(hosts, ports, strict=False)
-        for place in _places(host or _LOOPBACK, port)
-    )
+    try:
+        return frozenset(
+            place
+            for host, port in zip(hosts, ports, strict=True)
+            for place in places(LOOPBACK if host.startswith(("/", "@")) else host or LOOPBACK, int(port or _PORT))
+        )
+    except ValueError:
+        raise ConfigError(
+            "the address is none of PostgreSQL", hint="name one port for all hosts, or one for each of them"
+        ) from None
 
 
 def _parsed(address: str) -> dict[str, object]:
@@ -49,27 +51,3 @@ def _parsed(address: str) -> dict[str, object]:
         raise ConfigError(
             "the address is none of PostgreSQL", hint="write postgresql://user:password@host:port/database"
         ) from None
-
-
-def _places(host: str, port: str) -> Iterator[str]:
-    if host.startswith(("/", "@")):
-        yield _LOOPBACK
-        return
-    try:
-        found = {str(one[4][0]) for one in socket.getaddrinfo(host, int(port or 5432), type=socket.SOCK_STREAM)}
-    except (OSError, ValueError):
-        yield host.lower()
-        return
-    for place in found:
-        yield _LOOPBACK if _is_ours(place) else place
-
-
-def _is_ours(place: str) -> bool:
-    """Tell whether an address is one of this host's own: only such a one can be bound."""
-    family = socket.AF_INET6 if ":" in place else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as one:
-            one.bind((place, 0))
-    except OSError:
-        return False
-    return True

@@ -1,7 +1,9 @@
 """A PostgreSQL server of our own for as long as a block lasts: on the loopback, by password, without any safety net.
 
-Nothing is synchronised to disk: it is fast, and gone afterwards. A socket in a folder that only we can enter lets our
-own programs in, whatever roles and passwords a restored server has; who else is given the address needs its password.
+Nothing is synchronised to disk: it is fast, and gone afterwards. It reaches out to nobody: it archives nothing, and
+runs no subscription that came along, which would take from production's slot what the real subscriber waits for.
+A socket in a folder that only we can enter lets our own programs in, whatever roles and passwords a restored server
+has; who else is given the address needs its password.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ _SETTINGS = {
     "archive_mode": "off",
     "max_connections": "40",
     "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
     "wal_level": "minimal",
     "max_wal_size": "4GB",
     "shared_buffers": "64MB",

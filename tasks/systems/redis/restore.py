@@ -17,11 +17,12 @@ from tasks.core.errors import ConfigError
 from tasks.core.manifest import Manifest
 from tasks.core.restore import Order, Phase, Restored, Source
 from tasks.core.system import Access
+from tasks.core.versions import must_not_be_older, release
 from tasks.systems.redis.backup import PART
 from tasks.systems.redis.connection import connected, selected
 from tasks.systems.redis.counting import keys_by_database
 from tasks.systems.redis.rdb import Check
-from tasks.systems.redis.scratch import RDB, program, scratch
+from tasks.systems.redis.scratch import RDB, READS_REDIS, made_by, program, scratch
 from tasks.systems.redis.spec import Spec
 from tasks.systems.redis.values import checksum, digest, is_small
 
@@ -42,9 +43,9 @@ def restore(spec: Spec, access: Access, source: Source, order: Order) -> Iterato
     """
     _possible(spec, access, source, order)
     with order.phase(Phase.PROVISION):
-        command = program(str(source.manifest.details.get("server", "redis")))
+        command = ready(source.manifest)
         if order.into is not None:
-            _must_be_empty(order.into, access)
+            _must_take(order.into, access, source.manifest)
     with order.phase(Phase.FETCH):
         moment = _fetch(source, order)
     with ExitStack() as opened:
@@ -59,8 +60,29 @@ def ready(manifest: Manifest) -> str:
 
     Raises:
         NotOffered: There is none.
+        ConfigError: It is older than the backup.
     """
-    return program(str(manifest.details.get("server", "redis")))
+    command = program(_product(manifest))
+    _must_read(*made_by(command), manifest)
+    return command
+
+
+def _product(manifest: Manifest) -> str:
+    return str(manifest.details.get("server", "redis"))
+
+
+def _must_read(product: str, version: str, manifest: Manifest) -> None:
+    """Refuse a server that is older than the backup, or a Valkey where the backup is of a Redis that it never read."""
+    taken = _product(manifest)
+    if product == taken:
+        must_not_be_older(version, manifest.server_version, product=product.capitalize())
+    elif taken == "redis" and release(manifest.server_version) > release(READS_REDIS):
+        raise ConfigError(
+            f"the place is Valkey {version}, which reads what Redis {READS_REDIS} wrote and nothing newer: "
+            f"the backup was taken of Redis {manifest.server_version}",
+            operation="restore",
+            hint="restore into a redis-server of that version or newer; nothing was written",
+        )
 
 
 def _loaded(address: str, access: Access, order: Order) -> Restored:
@@ -125,8 +147,12 @@ def _fetch(source: Source, order: Order) -> datetime | None:
     return None if check.seconds is None else datetime.fromtimestamp(check.seconds, UTC)
 
 
-def _must_be_empty(into: str, access: Access) -> None:
+def _must_take(into: str, access: Access, manifest: Manifest) -> None:
+    """Refuse a place that would not read the keys, or that has keys of its own."""
     with connected(into, access.ca_bundle) as target:
+        server = target.info("server")
+        product = "valkey" if "valkey_version" in server else "redis"
+        _must_read(product, str(server[f"{product}_version"]), manifest)
         if found := keys_by_database(target):
             raise ConfigError(
                 f"the place is not empty: it has {sum(found.values())} keys",
@@ -176,7 +202,9 @@ def _move(one: Any, other: Any, keys: list[bytes]) -> int:
         return len(given.execute())
     except redis.ResponseError as error:
         if re.search(r"version or checksum|Bad data format", str(error)):
-            raise ConfigError("the place is older than the backup", hint="use a newer server") from None
+            raise ConfigError(
+                "the place is older than what the keys were read with", hint="use a newer server"
+            ) from None
         if re.search(r"MOVED|CLUSTERDOWN", str(error)):
             raise ConfigError("the place is a cluster", hint="name a single server") from None
         raise

@@ -21,8 +21,11 @@ from tasks.clients.process import fed
 from tasks.clients.redis_server import translated
 from tasks.clients.scratch import Served, free_port, served
 from tasks.core.errors import Garbled, NotOffered, TransientError
+from tasks.core.versions import release
 
 RDB = "dump.rdb"
+READS_REDIS = "7.2"
+"""Up to this version Valkey reads what Redis wrote: since then each has a format of its own."""
 
 _HOST = "127.0.0.1"
 _NOBODY = f"{_HOST} 1"  # a port that only root may listen on, and nobody does
@@ -96,10 +99,16 @@ def scratch(command: str, folder: Path) -> Iterator[tuple[str, Served]]:
         yield address, server
 
 
+def made_by(command: str) -> tuple[str, str]:
+    """Return what a program is, `valkey` or `redis`, and its version; that is empty where it tells none."""
+    found = re.search(r"\bv=(\S+)", fed([command, "--version"], (), environment={}).output)
+    return "valkey" if "valkey" in Path(command).name else "redis", found[1] if found else ""
+
+
 def _asks_for_debug(command: str) -> bool:
     """Tell whether a server answers DEBUG DIGEST only where it is told to: those of version 7 and later."""
-    found = re.search(r"\bv=(\d+)", fed([command, "--version"], (), environment={}).output)
-    return found is not None and int(found[1]) >= _DEBUG_IS_OFF
+    _, version = made_by(command)
+    return bool(version) and release(version, 1) >= (_DEBUG_IS_OFF,)
 
 
 def _quoted(value: object) -> str:
