@@ -22,18 +22,19 @@ from tasks.clients.alone import held_alone, made_alone
 from tasks.core.drill import PhaseTime
 from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, WatchkeeperError
 from tasks.core.manifest import Manifest
+from tasks.core.moments import must_be_a_moment
 from tasks.core.platform import PlatformSpec
 from tasks.core.references import AddressReference, references_in
 from tasks.core.restore import Order, Phase, Restored, Source
-from tasks.core.restore_plan import SCRATCH, RestorePlan
+from tasks.core.restore_plan import SCRATCH, LastTime, RestorePlan
 from tasks.core.settings import Settings
 from tasks.core.system import Access, ProtectedSpec, SystemSpec
-from tasks.core.verification import RESTORED
+from tasks.core.vaults import FolderVault, VaultSpec
 from tasks.systems import kinds
 from tasks.vault.keys import Identity
 from tasks.vault.opening import identity_of, open_platform_vault
 from tasks.vault.patience import Patience, Waited
-from tasks.vault.records import held, verifications
+from tasks.vault.records import held, past_restores
 from tasks.vault.source import VaultSource
 from tasks.vault.vault import Vault
 
@@ -42,6 +43,7 @@ _SLICES = frozenset({"oplog"})
 _ROOM = 1.2
 """So much more than its plain bytes may a copy need in scratch: indexes, write-ahead log, files beside each other."""
 _BASE_ROOM = 256 << 20
+_FOLDER = "file:"
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,16 @@ class Restoring:
     """One platform whose backups are read.
 
     A plain class, so that Prefect hands it to tasks as it is and never looks inside.
+
+    Attributes:
+        only_reads: Whether its vaults are opened by the credentials that may only read, where the spec names such.
     """
 
     def __init__(self, platform: PlatformSpec, access: Access, settings: Settings) -> None:
         self.platform, self.settings = platform, settings
         self.access = replace(access, systems=dict(platform.systems))
         self.scratch = settings.state / "scratch"
+        self.only_reads = False
         self.folders: list[Path] = []
         self.patience = Patience(tell=self._told)
         self.tell: Callable[[str], None] = lambda _text: None
@@ -173,7 +179,12 @@ class Restoring:
 
     def _vault(self, name: str) -> Vault:
         return open_platform_vault(
-            self.platform, name, self.access.resolver, now=self.access.now, ca_bundle=self.access.ca_bundle
+            self.platform,
+            name,
+            self.access.resolver,
+            now=self.access.now,
+            ca_bundle=self.access.ca_bundle,
+            reading=self.only_reads,
         )
 
     def _waited(self, vault: Vault) -> Vault:
@@ -194,14 +205,24 @@ class Restoring:
         Where a vault is away the next one is asked at once; only where none of them has what fits are they waited for.
 
         Raises:
-            ConfigError: There is none; the message says what there is.
+            ConfigError: There is none, and the message says what there is; or the time that is asked for is no moment.
             WatchkeeperError: No vault could be asked.
         """
         spec = self.spec(system)
+        self.must_be_a_moment(wish.until)
         plan = spec.backup
         names = [wish.vault] if wish.vault is not None else list(plan.to) if plan is not None else []
         what = " and ".join(f"vault {name}" for name in names)
         return self.patience.call(what, lambda: self._chosen(system, spec, wish, names))
+
+    def must_be_a_moment(self, at: datetime | None) -> None:
+        """Refuse a time without a zone, and one that is still to come; None is the newest that can be had.
+
+        Raises:
+            ConfigError: It is one of these.
+        """
+        if at is not None:
+            must_be_a_moment(at, self.platform.zone, self.access.now())
 
     def _chosen(self, system: str, spec: ProtectedSpec, wish: Wish, names: Sequence[str]) -> Chosen:
         troubles: list[WatchkeeperError] = []
@@ -261,15 +282,18 @@ class Restoring:
 
     def plan(self, chosen: Chosen, into: str = SCRATCH) -> RestorePlan:
         """Say what a restore would do. Nothing is done yet."""
-        records = []
+        last: LastTime | None = None
+        verified: datetime | None = None
         with suppress(WatchkeeperError):  # a plan without its past is one all the same
-            records = [one for one in verifications(chosen.vault, chosen.manifest.folder) if one.level >= RESTORED]
-        last = records[-1] if records else None
-        return self._plan(chosen, into, last.seconds if last else None, last.at if last else None)
+            manifest = chosen.manifest
+            for record, of in past_restores(chosen.vault, manifest.platform, manifest.system, manifest.method):
+                last = last or LastTime(backup=of.id, at=record.at, seconds=record.seconds, plain_bytes=of.plain_bytes)
+                if of.id == manifest.id:
+                    verified = record.at
+                    break
+        return self._plan(chosen, into, last, verified)
 
-    def _plan(
-        self, chosen: Chosen, into: str, seconds: float | None = None, verified: datetime | None = None
-    ) -> RestorePlan:
+    def _plan(self, chosen: Chosen, into: str, last: LastTime | None, verified: datetime | None) -> RestorePlan:
         manifest, wish = chosen.manifest, chosen.wish
         return RestorePlan(
             platform=self.platform.platform,
@@ -289,7 +313,7 @@ class Restoring:
             plain_bytes=manifest.plain_bytes,
             stored_bytes=manifest.stored_bytes,
             parts=len(manifest.parts),
-            last_seconds=seconds,
+            last=last,
             verified=verified,
         )
 
@@ -350,7 +374,7 @@ class Restoring:
             ConfigError: It is one.
         """
         for name, live in self.live().items():
-            if same := places & live:
+            if same := shared(places, live):
                 raise ConfigError(
                     f"the target is the live system {name} ({', '.join(sorted(same))})",
                     operation="restore",
@@ -363,14 +387,30 @@ class Restoring:
             )
 
     def live(self) -> dict[str, frozenset[str]]:
-        """Return where every live system of every platform leads, as far as its address is set here."""
+        """Return where every live system and vault of every platform leads, as far as its address is set here."""
         found: dict[str, frozenset[str]] = {}
         for name in dict.fromkeys((self.platform.platform, *platforms.platform_names(self.settings))):
             with suppress(ConfigError):
                 spec = self.platform if name == self.platform.platform else platforms.load(name, self.settings)
                 for system, one in spec.systems.items():
                     found[f"{name}/{system}"] = self._places(one)
+                for vault, kept in spec.vaults.items():
+                    found[f"{name}/vault {vault}"] = self._kept_in(kept)
         return found
+
+    def _kept_in(self, vault: VaultSpec) -> frozenset[str]:
+        """Return where a vault leads, as the kinds say it whose targets may be a folder or a bucket."""
+        able = kinds()["files" if isinstance(vault, FolderVault) else "s3"].restore()
+        with suppress(WatchkeeperError, ValueError):
+            if able is not None:
+                return able[1](self._vault_address(vault))
+        return frozenset()
+
+    def _vault_address(self, vault: VaultSpec) -> str:
+        resolve = self.access.resolver.resolve
+        if isinstance(vault, FolderVault):
+            return resolve(vault.path)
+        return f"{resolve(vault.endpoint).rstrip('/')}/{vault.bucket}" if vault.endpoint else f"s3://{vault.bucket}"
 
     def _places(self, spec: SystemSpec) -> frozenset[str]:
         able = kinds()[spec.kind].restore()
@@ -446,6 +486,17 @@ class Restoring:
         if _has_password(text):
             raise ConfigError("an address with a password is not written here", hint="write env:NAME or file:path")
         return text
+
+
+def shared(places: frozenset[str], live: frozenset[str]) -> frozenset[str]:
+    """Return what of some places is live: the same address, or a folder that lies in a live one or holds it."""
+    folders = [Path(place.removeprefix(_FOLDER)) for place in live if place.startswith(_FOLDER)]
+
+    def lies_over(place: str) -> bool:
+        path = Path(place.removeprefix(_FOLDER))
+        return any(path.is_relative_to(one) or one.is_relative_to(path) for one in folders)
+
+    return places & live | {place for place in places if place.startswith(_FOLDER) and lies_over(place)}
 
 
 def room_for(manifest: Manifest) -> int:

@@ -17,6 +17,15 @@ FLOW = "restore-datastore"
 SCRATCH = "scratch"
 
 
+class LastTime(Model):
+    """One restore into scratch that was recorded beside its backup, this one or an earlier one."""
+
+    backup: str = Field(description="Id of the backup.")
+    at: AwareDatetime = Field(description="When it ended.")
+    seconds: float = Field(description="How long it took, with all that was compared.")
+    plain_bytes: int = Field(description="Size of the backup, uncompressed.")
+
+
 class RestorePlan(Model):
     """What is restored, from where, into what, and how long it may take."""
 
@@ -37,7 +46,7 @@ class RestorePlan(Model):
     plain_bytes: int
     stored_bytes: int
     parts: int
-    last_seconds: float | None = Field(None, description="How long it took when it was restored last.")
+    last: LastTime | None = Field(None, description="When a backup of this system and method was restored last.")
     verified: AwareDatetime | None = Field(None, description="When this very backup was proven last.")
 
 

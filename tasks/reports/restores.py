@@ -45,8 +45,19 @@ def of_plan(plan: RestorePlan, zone: ZoneInfo) -> Iterator[Line]:
     yield Line(text="into", facts=(plan.into, *wanted))
     if plan.parents:
         yield Line(text="reads as well", facts=plan.parents)
-    last = told(plan.last_seconds) if plan.last_seconds is not None else "never restored before"
-    yield Line(text="last time", facts=(last,))
+    yield Line(text="last time", facts=tuple(_last_time(plan, zone)))
+    proven = plan.verified.astimezone(zone) if plan.verified else None
+    yield Line(text="proven", facts=(f"{proven:%Y-%m-%d %H:%M %Z}" if proven else "this very backup not yet",))
+
+
+def _last_time(plan: RestorePlan, zone: ZoneInfo) -> Iterator[str]:
+    if plan.last is None:
+        yield f"no {plan.method} backup of {plan.system} was ever restored in whole"
+        return
+    yield told(plan.last.seconds)
+    yield f"{format_bytes(plan.last.plain_bytes)} on {plan.last.at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+    if plan.last.backup != plan.backup:
+        yield f"of {plan.last.backup}"
 
 
 def of_restore(report: RestoreReport) -> Bulletin:

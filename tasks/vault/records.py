@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from pydantic import AwareDatetime, ValidationError
 
 from tasks.core.errors import Garbled, WatchkeeperError
-from tasks.core.manifest import new_id
+from tasks.core.manifest import Manifest, new_id
 from tasks.core.model import Model
 from tasks.core.restore import Assertion
 from tasks.core.results import Outcome
-from tasks.core.verification import Verification
+from tasks.core.verification import RESTORED, Verification
 from tasks.vault.layout import HELD, VERIFIED, patiently
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 _LONGEST_WHO = 60
 _RENEWALS = 3
+_LOOKED_AT = 24
 
 
 class Hold(Model):
@@ -91,6 +92,26 @@ def verifications(vault: Vault, backup: str) -> list[Verification]:
     """
     names = vault.store.list(f"{backup}/{VERIFIED}")
     return sorted((read_verification(vault, key) for key in names), key=lambda found: (found.at, found.id))
+
+
+def past_restores(vault: Vault, platform: str, system: str, method: str) -> Iterator[tuple[Verification, Manifest]]:
+    """Yield the newest records of a system's backups that were restored in whole, each with its backup.
+
+    Args:
+        vault: Where they are.
+        platform: By name.
+        system: By name.
+        method: Only backups that were taken in this way.
+
+    Raises:
+        Garbled: A record or a manifest is damaged.
+    """
+    entries = [entry for entry in vault.entries(platform, system) if entry.state == "complete"]
+    keys = [(name, entry.folder) for entry in entries for name in entry.verified]
+    for name, folder in sorted(keys, reverse=True)[:_LOOKED_AT]:
+        found = read_verification(vault, f"{folder}/{name}")
+        if found.level >= RESTORED and (manifest := vault.get(folder)).method == method:
+            yield found, manifest
 
 
 def read_verification(vault: Vault, key: str) -> Verification:

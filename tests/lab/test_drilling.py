@@ -356,7 +356,7 @@ def command(*words):
 
 def test_the_commands_answer_as_machines_expect(place):
     folder, _, pair = place
-    take()
+    taken = take()
     code, text = command("drill", "shop", "--json", "--html", str(folder / "drill.html"))
     answer = json.loads(text)
     assert (code, answer["verdict"]) == (0, "passed")
@@ -368,6 +368,9 @@ def test_the_commands_answer_as_machines_expect(place):
     code, text = command("restore", "shop/uploads", "--plan")
     assert code == 0
     assert "last time" in text
+    backup, took = taken["uploads"], command("restore", "shop/uploads", "--plan", "--json")[1]
+    assert json.loads(took)["last"]["backup"] == json.loads(took)["backup"] == backup.id
+    assert json.loads(took)["last"]["plain_bytes"] >= 20 * 1000
     code, text = command("verify", "shop", "uploads", "--level", "2", "--json")
     assert (code, json.loads(text)["verdict"]) == (0, "passed")
     everything = text + Path(folder / "drill.html").read_text()
@@ -379,6 +382,9 @@ def test_the_commands_answer_as_machines_expect(place):
     [
         (("restore", "shop"), "is no PLATFORM/SYSTEM"),
         (("restore", "shop/uploads", "--at", "2026-11-26T08:30:00"), "ambiguous"),
+        (("restore", "shop/uploads", "--at", "2999-01-01T00:00:00Z"), "still to come"),
+        (("drill", "shop", "--at", "2026-11-26T08:30:00"), "ambiguous"),
+        (("restore", "shop/uploads", "--at", "yesterday"), "is no time"),
         (("restore", "shop/upload"), "did you mean 'uploads'"),
         (("restore", "shop/uploads/20200101T000000Z-00000000"), "no complete backup that fits"),
         (("drill", "shop", "cache"), "is none of its systems"),

@@ -11,7 +11,7 @@ from tasks.core.restore import Assertion
 from tasks.core.results import Outcome
 from tasks.core.verification import is_verified
 from tasks.vault.checking import check
-from tasks.vault.records import held, holds, record, verifications
+from tasks.vault.records import held, holds, past_restores, record, verifications
 from tasks.vault.source import VaultSource
 from tests.unit.test_vault import IDENTITY, NOW, PARTS, take, vault_on
 
@@ -154,3 +154,16 @@ def test_a_source_reads_itself_its_parents_and_what_goes_on_from_it(vault):
     vault.remove(parent.folder)
     with pytest.raises(Garbled, match=parent.id):
         source.parent(parent.id)
+
+
+def test_how_long_a_restore_takes_is_known_from_the_newest_of_the_same_method_whichever_backup_it_was(vault, clock):
+    first = take(vault)
+    clock.time += timedelta(days=1)
+    second = take(vault)
+    record(vault, first.folder, level=3, outcome=Outcome.PASSED, seconds=7)
+    clock.time += timedelta(days=1)
+    record(vault, first.folder, level=3, outcome=Outcome.PASSED, seconds=9)
+    record(vault, second.folder, level=2, outcome=Outcome.PASSED, seconds=1)
+    found = list(past_restores(vault, second.platform, second.system, second.method))
+    assert [(one.seconds, of.id) for one, of in found] == [(9, first.id), (7, first.id)]
+    assert list(past_restores(vault, second.platform, second.system, "another")) == []
