@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import shutil
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tasks.clients.fence import fenced, own_network
+from tasks.clients.places import LOOPBACK
 from tasks.clients.process import Ran, run
 from tasks.core.drill_plan import Reconciliation, Smoke
 from tasks.core.errors import NotOffered, PermanentError, WatchkeeperError
@@ -116,15 +118,33 @@ def _reconciled(held: Reconciliation, copies: dict[str, Copy]) -> _Held:
     query = held.query.replace("{as_of}", f"'{objects.source.manifest.consistent_as_of.isoformat()}'")
     wanted = {value.removeprefix(held.strip) for value in ask(rows.spec, rows.restored, query)}
     there = set(names(objects.source))
-    missing, orphans = sorted(wanted - there), len(there - wanted)
-    named = ", ".join(islice(missing, _NAMED))
-    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-    note = f"named by rows and not in the backup: {named}{more}" if missing else ""
+    return reconciled(held, wanted, there)
+
+
+def reconciled(held: Reconciliation, wanted: Collection[str], there: Collection[str]) -> _Held:
+    """Hold what rows name against what is there, both ways, and say what is expected, what is observed, and which.
+
+    Args:
+        held: How much of either may be.
+        wanted: The keys that rows name.
+        there: The keys that the backup of the objects has.
+    """
+    missing, unnamed = sorted({*wanted} - {*there}), sorted({*there} - {*wanted})
     expected = f"at most {held.missing} missing" if held.missing else "none missing"
-    observed = f"{len(missing)} of {len(wanted)} missing, {orphans} that no row names"
+    expected += f", at most {held.unnamed} that no row names" if held.unnamed is not None else ""
+    observed = f"{len(missing)} of {len(wanted)} missing, {len(unnamed)} that no row names"
     if not wanted:
         return Outcome.ERRORED, expected, observed, "no row names anything: is the query right?"
-    return (Outcome.FAILED if len(missing) > held.missing else Outcome.PASSED), expected, observed, note
+    too_many = held.unnamed is not None and len(unnamed) > held.unnamed
+    said = [f"named by rows and not in the backup: {_some(missing)}"] if missing else []
+    said += [f"in the backup and named by no row: {_some(unnamed)}"] if too_many else []
+    failed = len(missing) > held.missing or too_many
+    return (Outcome.FAILED if failed else Outcome.PASSED), expected, observed, "; ".join(said)
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return ", ".join(keys[:_NAMED]) + more
 
 
 def _smoke(smoke: Smoke, copies: dict[str, Copy], access: Access, is_over: Callable[[], bool]) -> _Held:
@@ -133,18 +153,43 @@ def _smoke(smoke: Smoke, copies: dict[str, Copy], access: Access, is_over: Calla
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = [str(folder / ".venv" / "bin")] if folder is not None else []
     path = os.pathsep.join([*own, os.environ.get("PATH", os.defpath)])
-    running = run(
-        smoke.command,
-        environment=inherited | addresses | {"PATH": path},
-        seconds=smoke.timeout.total_seconds(),
-        folder=folder,
+    if "/" not in smoke.command[0] and shutil.which(smoke.command[0], path=path) is None:
+        raise NotOffered(f"there is no {smoke.command[0]} here")
+    ports, unfenced = _ports({system: _copy(copies, system) for system in smoke.addresses.values()})
+    running = functools.partial(
+        run, environment=inherited | addresses | {"PATH": path}, seconds=smoke.timeout.total_seconds(), folder=folder
     )
-    ran = asyncio.run(_unless(is_over, running))
+    ran = asyncio.run(_unless(is_over, _fenced(running, smoke.command, None if unfenced else ports)))
     said = access.resolver.scrub(f"{ran.output}\n{ran.errors}".strip())
     for address in addresses.values():
         said = said.replace(address, "***")
     outcome = Outcome.PASSED if ran.status == 0 else Outcome.FAILED
-    return outcome, "exit status 0", f"exit status {ran.status}", "" if ran.status == 0 else said[-_TAIL:]
+    note = f"nothing kept it from reaching other places than the copies: {unfenced}" if unfenced else ""
+    return outcome, "exit status 0", f"exit status {ran.status}", note if ran.status == 0 else said[-_TAIL:]
+
+
+def _ports(copies: dict[str, Copy]) -> tuple[set[int], str]:
+    """Return the ports of the loopback at which copies are, and why a program cannot be fenced off to them, if so."""
+    ports: set[int] = set()
+    for name, copy in copies.items():
+        able = kinds()[copy.spec.kind].restore()
+        for place in able[1](copy.restored.address) if able is not None else ():
+            host, _, port = place.partition("/")[0].rpartition(":")
+            if host == LOOPBACK and port.isdecimal():
+                ports.add(int(port))
+            elif not place.startswith("file:"):
+                return set(), f"the copy of {name} is not on this host"
+    return ports, "" if own_network() else "this host lets us make no network of its own"
+
+
+async def _fenced(
+    running: Callable[[Sequence[str]], Awaitable[Ran]], command: Sequence[str], ports: set[int] | None
+) -> Ran:
+    """Run a program behind a fence with these ports; without one where there are none to be had."""
+    if ports is None:
+        return await running(command)
+    async with fenced(command, ports) as behind:
+        return await running(behind)
 
 
 async def _unless(is_over: Callable[[], bool], running: Coroutine[Any, Any, Ran]) -> Ran:

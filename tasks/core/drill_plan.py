@@ -45,7 +45,7 @@ class Smoke(Model):
 
 
 class Reconciliation(Model):
-    """Rows that name objects, held against the objects that the backup of a bucket or a folder holds."""
+    """Rows that name objects, held against the objects that a bucket's or a folder's backup holds; and the reverse."""
 
     rows: str = Field(description="The system with the rows.")
     query: str = Field(
@@ -55,6 +55,9 @@ class Reconciliation(Model):
     objects: str = Field(description="The system with the objects, of kind `s3` or `files`.")
     strip: str = Field("", description="What each row's value begins with that the keys do not have.")
     missing: int = Field(0, ge=0, description="So many rows may name what is not there: written between the two.")
+    unnamed: int | None = Field(
+        None, ge=0, description="So many objects may be there that no row names; where it is not set they are counted."
+    )
 
 
 class Failover(Model):
@@ -69,7 +72,9 @@ class DrillPlan(Model):
     """How a platform's recovery is rehearsed."""
 
     scenarios: tuple[Scenario, ...] = Field(
-        (Scenario.COMPLETE,), min_length=1, description="The disasters that a quarter's drill rehearses, in turn."
+        (Scenario.COMPLETE,),
+        min_length=1,
+        description="The disasters to rehearse each quarter; the quarter's report names those that were not.",
     )
     rpo: tuple[str, ...] = Field(
         (),

@@ -39,6 +39,13 @@ class DeleteKeys(Model):
     secret_key: SecretReference = Field(description="Where the secret access key is to be found.")
 
 
+class ReadKeys(Model):
+    """Credentials that may read and nothing else: what a drill is given where they are named."""
+
+    access_key: SecretReference = Field(description="Where the access key's id is to be found.")
+    secret_key: SecretReference = Field(description="Where the secret access key is to be found.")
+
+
 class S3Vault(_Vault):
     """A vault in a bucket of S3, or of what speaks its protocol."""
 
@@ -55,6 +62,9 @@ class S3Vault(_Vault):
     secret_key: SecretReference | None = Field(None, description="Where the secret access key is to be found.")
     delete: DeleteKeys | None = Field(
         None, description="Credentials for removing what retention does not keep; those for writing by default."
+    )
+    read: ReadKeys | None = Field(
+        None, description="Credentials that may only read, for drills; those for writing by default, and drills say so."
     )
     lock: Duration | None = Field(
         None, gt=timedelta(0), description="Object lock: nobody can change or remove a backup for so long."

@@ -30,6 +30,7 @@ def open_vault(
     tell: Callable[[Progress], None] = lambda _progress: None,
     version: str = "",
     ca_bundle: Path | None = None,
+    reading: bool = False,
 ) -> Vault:
     """Open a vault of a platform. Credentials that may delete are resolved only when something is removed.
 
@@ -42,6 +43,7 @@ def open_vault(
         tell: Is told how a backup goes, at most once a second.
         version: Of Watchkeeper.
         ca_bundle: A PEM file of certificate authorities to trust.
+        reading: Whether it is only to be read: by the credentials that may do no more, where the spec names such.
 
     Raises:
         ConfigError: A reference is not set, a recipient is none, or an address is none.
@@ -57,7 +59,7 @@ def open_vault(
     )
     if isinstance(spec, FolderVault):
         return vault(store=open_store(Path(resolver.resolve(spec.path))))
-    return _in_s3(spec, resolver, vault, ca_bundle)
+    return _in_s3(spec, resolver, vault, ca_bundle, reading=reading)
 
 
 def open_platform_vault(
@@ -69,6 +71,7 @@ def open_platform_vault(
     tell: Callable[[Progress], None] = lambda _progress: None,
     version: str = "",
     ca_bundle: Path | None = None,
+    reading: bool = False,
 ) -> Vault:
     """Open a platform's vault by its name; see `open_vault`.
 
@@ -81,7 +84,15 @@ def open_platform_vault(
         )
     spec = platform.vaults[name]
     return open_vault(
-        name, spec, platform.encryption, resolver, now=now, tell=tell, version=version, ca_bundle=ca_bundle
+        name,
+        spec,
+        platform.encryption,
+        resolver,
+        now=now,
+        tell=tell,
+        version=version,
+        ca_bundle=ca_bundle,
+        reading=reading,
     )
 
 
@@ -113,7 +124,9 @@ def identity_of(encryption: Encryption | Literal["none"] | None, resolver: Resol
     return Identity(resolver.resolve(encryption.identity))
 
 
-def _in_s3(spec: S3Vault, resolver: Resolver, vault: functools.partial[Vault], ca_bundle: Path | None) -> Vault:
+def _in_s3(
+    spec: S3Vault, resolver: Resolver, vault: functools.partial[Vault], ca_bundle: Path | None, *, reading: bool
+) -> Vault:
     endpoint = None if spec.endpoint is None else resolver.resolve(spec.endpoint)
     lock = None if spec.lock is None else Lock(spec.lock, spec.lock_mode)
     opened = functools.partial(
@@ -123,8 +136,9 @@ def _in_s3(spec: S3Vault, resolver: Resolver, vault: functools.partial[Vault], c
         region=spec.region,
         ca_bundle=ca_bundle,
     )
+    keys = spec.read if reading and spec.read is not None else spec
     access_key, secret_key = (
-        None if reference is None else resolver.resolve(reference) for reference in (spec.access_key, spec.secret_key)
+        None if reference is None else resolver.resolve(reference) for reference in (keys.access_key, keys.secret_key)
     )
     store = opened(access_key=access_key, secret_key=secret_key)
     keeper = None if lock is None else opened(access_key=access_key, secret_key=secret_key, lock=lock)
