@@ -551,6 +551,7 @@ for command in (
     restore_commands.restore,
     restore_commands.verify,
     restore_commands.drill,
+    restore_commands.drills,
     vault_commands.backups,
     vault_commands.vault,
     vault_commands.retention,

@@ -13,9 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from deployments.recording import record
+from deployments.recording import keep, record
 from tasks.core.drill import Drill
 from tasks.core.errors import ConfigError, WatchkeeperError
+from tasks.core.quarter import QuarterReport
 from tasks.core.report import Verdict
 from tasks.core.restore_plan import RestorePlan, RestoreReport
 from tasks.core.settings import Settings
@@ -25,7 +26,9 @@ from tasks.drill_journal import left_behind, under_way
 from tasks.drilling import Asked, Drilling
 from tasks.faces import OfBulletin
 from tasks.inspections import report_store
-from tasks.reports import bulletin_html, bulletin_terminal, drills, restores
+from tasks.platforms import access
+from tasks.quarters import QuarterRun
+from tasks.reports import bulletin_html, bulletin_terminal, drills, quarters, restores
 from tasks.reports.bulletin import Bulletin
 from tasks.restore_runs import RestoreRun, VerifyRun
 from tasks.restoring import Restoring, Wish
@@ -37,7 +40,7 @@ Told = Callable[[str], None]
 class Shown:
     """What a command shows in the end: a plan alone, or a report with its bulletin."""
 
-    def __init__(self, result: RestorePlan | RestoreReport | VerifyReport, lines: Any) -> None:
+    def __init__(self, result: RestorePlan | RestoreReport | VerifyReport | QuarterReport, lines: Any) -> None:
         self._result, self._lines = result, lines
 
     @property
@@ -122,6 +125,19 @@ def drill_now(platform: str, asked: Asked, settings: Settings, *, identity: Path
             drill = drilling.run()
         _keep(drill, drilling, progress, lambda: keep_bundle(drilling, drill))
     return drill
+
+
+def quarter_now(quarter: str, settings: Settings) -> tuple[Shown, str]:
+    """Gather every platform's drills of a quarter, keep the report, and return it with its page.
+
+    Raises:
+        ConfigError: It is no quarter, or one that is still to come; or there is no platform.
+    """
+    run = QuarterRun(quarter, settings, access(settings))
+    report = run.report(run.gather())
+    made = OfBulletin(report, quarters.bulletin(report))
+    keep(run, made)
+    return Shown(report, made.bulletin), made.page()
 
 
 def _keep(drill: Drill, drilling: Drilling, progress: Told, bundle: Callable[[], str] | None = None) -> None:

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.forms import PlatformName, ScenarioName, SystemName
-from tasks.recoveries import drill_and_publish, open_reading, publish_crashed
+from tasks.recoveries import drill_each_and_publish, open_reading, publish_crashed
 
 
 @flow(
@@ -20,7 +20,7 @@ from tasks.recoveries import drill_and_publish, open_reading, publish_crashed
 )
 async def dr_drill(
     platform: PlatformName,
-    scenario: ScenarioName = "complete-platform",
+    scenario: ScenarioName = "all-of-the-spec",
     systems: list[SystemName] = [],  # noqa: B006
     restore_point: str = "",
     at: datetime | None = None,
@@ -30,12 +30,12 @@ async def dr_drill(
 
     Args:
         platform: What is rehearsed: one of deployments/platforms/.
-        scenario: The disaster.
+        scenario: The disaster; or those that the spec's drill.scenarios names, one after the other, each with a report.
         systems: Only these systems; those that the scenario takes away where none is chosen.
         restore_point: Only backups that were taken together under this id; the newest where this is empty.
         at: The moment to go back to, with its offset from UTC; as new as possible where this is empty.
         tell: Tell the platform's channel in Slack.
     """
-    return await drill_and_publish(
+    return await drill_each_and_publish(
         open_reading(platform), scenario, systems, restore_point=restore_point, until=at, tell=tell
     )

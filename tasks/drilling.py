@@ -30,6 +30,7 @@ from tasks.core.errors import ConfigError, NotOffered, WatchkeeperError
 from tasks.core.restore import Assertion, Phase, Restored
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
+from tasks.core.vaults import S3Vault
 from tasks.inspections import report_store
 from tasks.moving import rehearsed
 from tasks.negative_controls import controls_of, spoiled
@@ -106,6 +107,7 @@ class Drilling(Run):
         self._working: dict[str, Work] = {}
         self.note: Callable[[Drill], None] = lambda _drill: None
         restoring.tell = self.tell
+        restoring.only_reads = True
 
     def tell(self, text: str) -> None:
         """Tell a step, and keep it for the bundle, and what the drill has come to for whoever finds it dead."""
@@ -126,7 +128,8 @@ class Drilling(Run):
         """Load a platform and see that there is something to rehearse.
 
         Raises:
-            ConfigError: The spec is broken, there is no such platform or system, or nothing is backed up.
+            ConfigError: The spec is broken, there is no such platform or system, nothing is backed up, or the time that
+                is asked for is no moment of the past.
         """
         return cls.of(Restoring.open(name, settings), asked, tell=tell, escrow=escrow)
 
@@ -143,6 +146,7 @@ class Drilling(Run):
         name = restoring.platform.platform
         for system in asked.systems:
             restoring.spec(system)
+        restoring.must_be_a_moment(asked.until)
         if not restoring.platform.protected:
             raise ConfigError(f"no system of {name} is backed up", hint="docs/backup.md shows how")
         if asked.scenario is Scenario.LOST_REGION and restoring.platform.drill.failover is None:
@@ -433,7 +437,14 @@ class Drilling(Run):
         said += [f"{name}: it is not backed up" for name in stores]
         said += [f"{one.system}: {one.error}" for one in systems if one.outcome is Outcome.NOT_CHECKED]
         said += [f"{one.system}: {warning}" for one in systems for warning in one.warnings]
-        said += [f"{one.name}: {one.note}" for one in self._overall if one.outcome is Outcome.NOT_CHECKED]
+        open_ends = (Outcome.NOT_CHECKED, Outcome.PASSED)
+        said += [f"{one.name}: {one.note}" for one in self._overall if one.note and one.outcome in open_ends]
+        for name in sorted({one.vault for one in systems if one.vault}):
+            vault = self.platform.vaults[name]
+            if isinstance(vault, S3Vault) and vault.read is None:
+                said.append(
+                    f"vault {name}: no credentials that only read are named, so the drill alone kept from writing"
+                )
         if not self.platform.drill.smoke:
             said.append("the application: the spec names no smoke test under `drill`")
         return [*said, *self._uncovered]

@@ -27,7 +27,7 @@ from tasks.inspections import store_beside_reports
 KINDS = {
     "health-check": "health", "evening-digest": "health", "capacity-plan": "health",
     "backup": "backup", "vault-check": "verification", "verify-backups": "verification",
-    "dr-drill": "drill",
+    "dr-drill": "drill", "dr-quarter": "drill",
     "compliance-checklist": "control", "attestation": "control", "waiver": "control", "downtime": "control",
     "controls": "control", "logs": "control", "collect-attestations": "control", "remind-attestations": "control",
 }  # fmt: skip

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tasks.controls import listed
 from tasks.core.ends import PATTERN
+from tasks.core.quarter import WRITTEN
 from tasks.core.statements import EVIDENCE
 from tasks.platforms import platform_names, system_names
 
@@ -20,10 +21,20 @@ PlatformName = Annotated[str, Field(json_schema_extra={"enum": list(platform_nam
 SystemName = Annotated[str, Field(json_schema_extra={"enum": list(system_names())})]
 """A system of any platform."""
 
+ALL_OF_THE_SPEC = "all-of-the-spec"
 ScenarioName = Literal[
-    "complete-platform", "lost-database", "dropped-table", "corrupted-backup", "lost-key", "lost-region"
+    "all-of-the-spec",
+    "complete-platform",
+    "lost-database",
+    "dropped-table",
+    "corrupted-backup",
+    "lost-key",
+    "lost-region",
 ]
-"""A disaster that can be rehearsed."""
+"""A disaster that can be rehearsed; or those that the platform's spec names, one after the other."""
+
+QuarterName = Annotated[str, Field(json_schema_extra={"pattern": f"{WRITTEN}|^$"})]
+"""A quarter, `2026Q4`, or nothing for today's; what is none is refused with the cure."""
 
 ControlName = Annotated[str, Field(json_schema_extra={"enum": [one.id for one in listed() if one.about != "waivers"]})]
 """A control of a platform's checklist."""

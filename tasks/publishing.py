@@ -92,15 +92,18 @@ async def publish_digest(closing: Closing, evening: Evening, *, tell: bool) -> S
     return await _publish(closing.inspection, make, _as_it_is, tell=tell)
 
 
-async def publish_bulletin(run: Run, make: Callable[[], faces.OfBulletin], *, tell: bool) -> State[Any]:
+async def publish_bulletin(
+    run: Run, make: Callable[[], faces.OfBulletin], *, tell: bool, status: bool = True
+) -> State[Any]:
     """Keep, show and tell what says itself in a bulletin; then return the state that its verdict asks for.
 
     Args:
         run: Whose result it is.
         make: Makes it; called anew where it could not be kept, so that it says so.
         tell: Tell the platform's channel in Slack.
+        status: Write the platform's status page anew; what is of all platforms has none.
     """
-    return await _publish(run, make, _as_it_is, tell=tell)
+    return await _publish(run, make, _as_it_is, tell=tell, show=status)
 
 
 async def _publish(
@@ -109,6 +112,7 @@ async def _publish(
     draw: Callable[[AnyFaces], Awaitable[AnyFaces]],
     *,
     tell: bool,
+    show: bool = True,
 ) -> State[Any]:
     """Publish what `make` makes; where it cannot be kept, it is made anew and says so."""
     made = make()
@@ -126,7 +130,7 @@ async def _publish(
     await _outcome(publish_artifacts(made, return_state=True))
     telling: Any = tell_slack(inspection, made, seal, return_state=True) if tell else None
     told = await telling if tell else None
-    if not isinstance(kept, Exception):
+    if show and not isinstance(kept, Exception):
         await _outcome(write_status(inspection, return_state=True))
     return final_state(made, told)
 

@@ -37,8 +37,11 @@ from tasks.core.verify_report import Verified
 from tasks.drill_evidence import keep_bundle
 from tasks.drill_journal import left_behind, under_way
 from tasks.drilling import Asked, Drilling
+from tasks.forms import ALL_OF_THE_SPEC
+from tasks.platforms import access
 from tasks.publishing import publish_bulletin
-from tasks.reports import drills, restores
+from tasks.quarters import QuarterRun
+from tasks.reports import drills, quarters, restores
 from tasks.restore_runs import RestoreRun, VerifyRun
 from tasks.restoring import Restoring, Wish
 from tasks.runs import Run
@@ -214,6 +217,47 @@ async def drill_and_publish(
             keeping: Any = keep_evidence(drilling, drill, return_state=True)
             await keeping
         return await _publish(drilling, _faces_of(drill, drilling.notes), tell=tell, end=end)
+
+
+async def drill_each_and_publish(
+    restoring: Restoring,
+    scenario: str,
+    systems: Sequence[str],
+    *,
+    restore_point: str = "",
+    until: datetime | None = None,
+    tell: bool,
+) -> State[Any]:
+    """Rehearse one disaster, or those that the spec names one after the other; return the state of the worst drill."""
+    named = [str(one) for one in restoring.platform.drill.scenarios]
+    states = [
+        await drill_and_publish(restoring, one, systems, restore_point=restore_point, until=until, tell=tell)
+        for one in (named if scenario == ALL_OF_THE_SPEC else [scenario])
+    ]
+    return next((one for one in states if one.is_failed()), states[-1])
+
+
+@task(name="gather-drills", task_run_name="gather {quarter}", cache_policy=NO_CACHE)
+async def gather_drills(quarter: str) -> Kept:
+    """Read every platform's drills of a quarter from the reports that were kept.
+
+    Raises:
+        ConfigError: It is no quarter, or one that is still to come; or there is no platform.
+    """
+    settings = Settings()
+    run = await in_thread(QuarterRun, quarter, settings, access(settings))
+    return Kept(run, await in_thread(run.gather))
+
+
+async def publish_quarter(quarter: str, *, tell: bool) -> State[Any]:
+    """Publish one paper over every platform's drills of a quarter; then fail where one is not proven to come back."""
+    run, found = (await gather_drills(quarter)).results
+
+    def make() -> faces.OfBulletin:
+        report = run.report(found, scheduled=slot(), run_url=flow_run.ui_url)
+        return faces.OfBulletin(report, quarters.bulletin(report))
+
+    return await publish_bulletin(run, make, tell=tell, status=False)
 
 
 async def publish_crashed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001

@@ -157,6 +157,16 @@ class ReportStore:
         """Return where a person finds the page that is kept beside a key."""
         return self._store.where(key.removesuffix("json") + "html")
 
+    def beside(self, key: str, ending: str) -> tuple[str, bytes] | None:
+        """Return where a person finds the file beside a key that has another ending, and what it holds, or None.
+
+        Raises:
+            WatchkeeperError: The store refuses or does not answer.
+        """
+        name = key.removesuffix("json") + ending
+        data = self._store.get(name)
+        return None if data is None else (self._store.where(name), data)
+
     def put(self, name: str, data: bytes) -> str:
         """Keep a file beside the reports and return where a person finds it.
 

@@ -61,7 +61,9 @@ def sentence(drill: Drill) -> str:
     lost = "an unknown amount" if rpo.seconds is None else told(rpo.seconds)
     targets = " / ".join("none" if one is None else told(one) for one in (rto.target, rpo.target))
     promised = "no targets are set" if rto.target is rpo.target is None else f"targets {targets}"
-    return f"{name} would be back in {told(rto.seconds)} having lost {lost}; {promised}"
+    missed = [text for text, one in (("RTO", rto), ("RPO", rpo)) if one.outcome is Outcome.FAILED]
+    unkept = f" ({' and '.join(missed)} missed)" if missed else ""
+    return f"{name} would be back in {told(rto.seconds)} having lost {lost}; {promised}{unkept}"
 
 
 def told(seconds: float) -> str:

@@ -35,18 +35,18 @@ def recovery(name="database", *, after=0.0, lost=180.0, outcome=Outcome.PASSED, 
 
 
 def drill(*systems, **more):
-    values = {"rto_target": 14_400.0, "rpo_target": 900.0}
-    return Drill(
-        id="apex-dr-drill-20261126T090000Z-1",
-        platform="apex",
-        title="APEX",
-        scenario=Scenario.COMPLETE,
-        started=NOW,
-        finished=NOW + timedelta(minutes=2),
-        disaster=NOW,
-        systems=systems,
-        **(values | more),
-    )
+    values = {
+        "id": "apex-dr-drill-20261126T090000Z-1",
+        "platform": "apex",
+        "title": "APEX",
+        "scenario": Scenario.COMPLETE,
+        "started": NOW,
+        "finished": NOW + timedelta(minutes=2),
+        "disaster": NOW,
+        "rto_target": 14_400.0,
+        "rpo_target": 900.0,
+    }
+    return Drill(systems=systems, **(values | more))
 
 
 def held(outcome):

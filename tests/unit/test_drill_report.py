@@ -21,6 +21,15 @@ def test_the_sentence_says_how_soon_how_much_is_lost_and_what_was_promised():
 
 
 @pytest.mark.parametrize(
+    ("rto", "rpo", "missed"),
+    [(60.0, 900.0, "(RTO missed)"), (900.0, 60.0, "(RPO missed)"), (60.0, 60.0, "(RTO and RPO missed)")],
+)
+def test_the_sentence_says_which_promise_was_not_kept(rto, rpo, missed):
+    assert drills.sentence(drill(recovery(lost=185), rto_target=rto, rpo_target=rpo)).endswith(missed)
+    assert "missed" not in drills.sentence(drill(recovery(lost=185)))
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"systems": (recovery(outcome=Outcome.FAILED),)}, "would not be back: database did not come back well"),
