@@ -107,7 +107,7 @@ class CapacityPlan(Run):
             self._facts = await gathering.facts()
         except Exception as error:  # noqa: BLE001 - what runs out is told without advice too
             self.trouble("facts for advice", error, Outcome.ERRORED)
-        self._histories += _durations(self._facts)
+        self._histories += _durations(self._facts, self.platform)
 
     def look(self) -> None:
         """Forecast everything that was gathered; histories are kept for what is most urgent."""
@@ -120,7 +120,9 @@ class CapacityPlan(Run):
 
     def _advise(self) -> None:
         ahead = self.platform.capacity
-        aim = Aim(self.started, ahead.hold, ahead.backup_window, self.platform.zone)
+        titles = {name: spec.called(name) for name, spec in self.platform.systems.items()}
+        titles |= {one.key: one.name for one in self._histories if one.name}
+        aim = Aim(self.started, ahead.hold, ahead.backup_window, self.platform.zone, titles)
         self._judged = advise_all(self._facts, aim)
         self._supposed = tuple(suppose(one, self._facts, aim, self._histories, self.horizon) for one in self.what_if)
 
@@ -212,7 +214,18 @@ class CapacityPlan(Run):
         times = np.array([one.at.timestamp() for one in numbers])
         values = np.array([float(one.value) for one in numbers])
         remedy = (limit.remedy if limit else None) or spec.measure(newest).remedy or ""
-        yield History(key, newest.unit, times, values, "the health checks' reports", thresholds, remedy)
+        system, measure = key.partition("/")[0], spec.measure(newest)
+        yield History(
+            key,
+            newest.unit,
+            times,
+            values,
+            "the health checks' reports",
+            thresholds,
+            remedy,
+            name=measure.called(spec.called(system), newest.subject),
+            share=measure.share,
+        )
 
     def _from_vaults(self) -> Iterator[History]:
         """Yield how large the backups of each system were."""
@@ -227,10 +240,11 @@ class CapacityPlan(Run):
                     sizes[entry.system].append((entry.time.timestamp(), float(entry.stored_bytes)))
             for system, listed in sizes.items():
                 times, values = np.array(listed).T
-                yield History(f"{system}/stored[{name}]", Unit.BYTES, times, values, f"the vault {name}", ())
+                key, words = f"{system}/stored[{name}]", f"backups of {_called(self.platform, system)} in vault {name}"
+                yield History(key, Unit.BYTES, times, values, f"the vault {name}", name=words)
 
 
-def _durations(facts: Facts) -> Iterator[History]:
+def _durations(facts: Facts, platform: PlatformSpec) -> Iterator[History]:
     """Yield how long the backups of each group took, where that is known."""
     for vault, held in facts.vaults.items():
         groups = defaultdict(list)
@@ -241,7 +255,15 @@ def _durations(facts: Facts) -> Iterator[History]:
             times, values = np.array(listed).T
             system, _, method = group.partition("/")
             key = f"{system}/took[{' '.join(filter(None, (vault, method)))}]"
-            yield History(key, Unit.SECONDS, times, values, f"the manifests in the vault {vault}")
+            ways = f", {method}" if method else ""
+            words = f"time that backups of {_called(platform, system)} take{ways}, in vault {vault}"
+            yield History(key, Unit.SECONDS, times, values, f"the manifests in the vault {vault}", name=words)
+
+
+def _called(platform: PlatformSpec, system: str) -> str:
+    """Name a system; one that the spec has no more keeps its name."""
+    spec = platform.systems.get(system)
+    return spec.called(system) if spec is not None else system
 
 
 def _undrawn(one: Outlook) -> Outlook:

@@ -80,13 +80,14 @@ class Api:
     Args:
         client: From `tasks.clients.http.session`.
         end: When the event loop's clock says that the time is over.
+        patience: How many seconds one answer may take; as long as there is time where None.
 
     Attributes:
         date: The header `Date` of the answer to `greet`.
     """
 
-    def __init__(self, client: httpx.AsyncClient, end: float) -> None:
-        self._client, self._end = client, end
+    def __init__(self, client: httpx.AsyncClient, end: float, *, patience: float | None = None) -> None:
+        self._client, self._end, self._patience = client, end, patience
         self.date = ""
 
     async def greet(self) -> float:
@@ -139,9 +140,11 @@ class Api:
         return {labels: samples for labels, samples in histories.items() if samples and samples[-1].at >= late}
 
     async def window(
-        self, promql: str, since: datetime, until: datetime, step: timedelta
+        self, promql: str, since: datetime, until: datetime, step: timedelta, *, most: int = MAX_SERIES
     ) -> Mapping[Labels, tuple[tuple[float, float], ...]]:
-        """Return the samples of each series between two times, both included: seconds since 1970, and the value.
+        """Return the samples of each of at most so many series between two times, both included.
+
+        A sample is the seconds since 1970, and the value.
 
         Raises:
             PermanentError: The server refuses the query, or so many points.
@@ -152,7 +155,7 @@ class Api:
         _, result = _result(_opened(answer))
         return {
             _labels(series): tuple((stamp, _number((stamp, text))) for stamp, text in series.values or ())
-            for series in _listed(result)
+            for series in _listed(result, most)
         }
 
     async def alerts(self) -> list[Alert]:
@@ -189,7 +192,8 @@ class Api:
         return answer
 
     async def _get(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
-        seconds = max(self._end - asyncio.get_running_loop().time(), 0)
+        left = max(self._end - asyncio.get_running_loop().time(), 0)
+        seconds = left if self._patience is None else min(left, self._patience)
         bound = {} if endpoint in ("alerts", "rules") else {"timeout": f"{max(math.floor(seconds * 1000), 1)}ms"}
         return await fetch(
             self._client,

@@ -18,6 +18,7 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="backup_age",
+        words="age of the newest backup of {system} ({subject})",
         unit=Unit.SECONDS,
         help="How long ago it was as the newest complete backup shows it, for each way in which it is taken.",
         limit=Limit(warn=Bound(26 * _HOUR, Unit.SECONDS), critical=Bound(50 * _HOUR, Unit.SECONDS)),
@@ -25,6 +26,7 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="verified_backup_age",
+        words="age of the newest verified backup of {system} ({subject})",
         unit=Unit.SECONDS,
         help="The age of the newest backup that was restored and compared; of the oldest there is where none was.",
         limit=Limit(warn=Bound(9 * _DAY, Unit.SECONDS)),
@@ -32,6 +34,8 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="backup_shrinkage",
+        words="shrinkage of the newest backup of {system} ({subject})",
+        share="those before",
         unit=Unit.RATIO,
         help="How much smaller the newest whole backup is than the median of up to ten before it.",
         limit=Limit(warn=Bound(0.5, Unit.RATIO), critical=Bound(0.9, Unit.RATIO)),
@@ -39,6 +43,8 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="backup_growth",
+        words="growth of the newest backup of {system} ({subject})",
+        share="those before",
         unit=Unit.RATIO,
         help="How much larger the newest whole backup is than the median of up to ten before it.",
         limit=Limit(warn=Bound(2.0, Unit.RATIO)),
@@ -46,6 +52,8 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="backup_counts_lost",
+        words="what the newest backup of {system} lacks ({subject})",
+        share="the one before",
         unit=Unit.RATIO,
         help="The share of rows, documents, keys or objects that the newest whole backup has less than the one before.",
         limit=Limit(warn=Bound(0.3, Unit.RATIO), critical=Bound(0.9, Unit.RATIO)),
@@ -53,6 +61,8 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="live_shrinkage",
+        words="shrinkage of {system} ({subject})",
+        share="its newest backup",
         unit=Unit.RATIO,
         help="How much smaller the live system is now than its newest backup saw it, of a bucket, files or a Redis.",
         limit=Limit(warn=Bound(0.5, Unit.RATIO), critical=Bound(0.9, Unit.RATIO)),
@@ -60,6 +70,7 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="missed_backups",
+        words="missed backups of {system} ({subject})",
         unit=Unit.COUNT,
         help="How many runs are missing within a week, by the usual time between them.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
@@ -67,6 +78,7 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="backup_copy_lag",
+        words="lag of the copies of backups of {system} ({subject})",
         unit=Unit.SECONDS,
         help="How much older the newest backup in a further vault is than the one in the first.",
         limit=Limit(warn=Bound(6 * _HOUR, Unit.SECONDS), critical=Bound(2 * _DAY, Unit.SECONDS)),
@@ -74,6 +86,7 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="archive_gaps",
+        words="gaps in the archived log of {system} ({subject})",
         unit=Unit.COUNT,
         help="Segments of the write-ahead log that are missing behind the newest copy of the files, in each vault.",
         limit=Limit(critical=Bound(0, Unit.COUNT)),
@@ -81,6 +94,7 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="archive_lag",
+        words="lag of the archived log of {system} ({subject})",
         unit=Unit.SECONDS,
         help="How long ago the last segment was archived that can be reached without a gap, in each vault.",
         limit=Limit(warn=Bound(_HOUR, Unit.SECONDS), critical=Bound(6 * _HOUR, Unit.SECONDS)),
@@ -88,6 +102,7 @@ BACKUPS = Catalog(
     ),
     Measure(
         name="incomplete_backups",
+        words="incomplete backups of {system} ({subject})",
         unit=Unit.COUNT,
         help="What was begun in a vault more than a day ago and never completed.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),

@@ -43,6 +43,8 @@ class History:
         thresholds: Its bounds.
         remedy: What to do about it.
         trouble: Why there is none.
+        name: What a person calls it: `memory of worker in apex`; the key where it has no name.
+        share: What a ratio is a share of: `its limit`.
     """
 
     key: str
@@ -53,6 +55,8 @@ class History:
     thresholds: tuple[Threshold, ...] = ()
     remedy: str = ""
     trouble: str = ""
+    name: str = ""
+    share: str = ""
 
 
 class Ahead(Model):
@@ -82,6 +86,8 @@ class Outlook(Model):
     """What becomes of one measurement."""
 
     key: str
+    name: str = Field("", description="What a person calls it; the key where it has no name.")
+    share: str = Field("", description="What a ratio is a share of: `its limit`.")
     unit: Unit
     source: str
     outcome: Outcome
@@ -103,15 +109,30 @@ class Outlook(Model):
         return self.reached[0] if self.reached else None
 
     @property
-    def observed(self) -> str:
+    def called(self) -> str:
+        """What a person calls it."""
+        return self.name or self.key
+
+    @property
+    def quantity(self) -> str:
         """What it is now, for a person."""
         return "" if self.now is None else format_quantity(self.now, self.unit)
+
+    @property
+    def observed(self) -> str:
+        """What it is now, with what it is a share of."""
+        return self.amount(self.quantity)
+
+    def amount(self, quantity: str) -> str:
+        """Say a quantity of it with what it is a share of: `90% of its limit`."""
+        return f"{quantity} of {self.share}" if self.share and quantity.endswith("%") else quantity
 
 
 class Grade(Model):
     """How good an earlier report's forecast of one measurement was."""
 
     key: str
+    name: str = Field("", description="What a person calls it; the key where it has no name.")
     moments: int
     covered: int = Field(description="How many of the moments came out inside the interval.")
     error: float = Field(description="Mean error, in the measurement's unit.")

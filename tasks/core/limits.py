@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -172,6 +173,11 @@ class Limit(Model):
         return base.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
 
 
+_PLACE = re.compile(r"\{(system|subject)\}")
+_SAME = ((" ({subject})", ""), ("{subject} of {system}", "{system}"), ("{subject}", "{system}"))
+"""What stands for the places of a subject where there is none: what is measured is all of the system."""
+
+
 class Measure(Model):
     """One entry of a kind's catalog: a measurement that the kind can take."""
 
@@ -181,6 +187,21 @@ class Measure(Model):
     worse: Worse = Worse.ABOVE
     limit: Limit | None = Field(None, description="What holds when the spec says nothing.")
     remedy: str | None = None
+    words: str = Field("", description="What a person calls it, with `{system}` and `{subject}` in their places.")
+    share: str = Field("", description="What a ratio is a share of, as in `80% of its quota`.")
+
+    def called(self, system: str, subject: str = "") -> str:
+        """Name it with what it is of: `memory of Redis`, `disk / of node-1`.
+
+        Args:
+            system: What the system is called.
+            subject: The part of it that is measured; the system itself where there is none.
+        """
+        words = self.words or self.name.replace("_", " ") + " of {subject} of {system}"
+        for place, instead in () if subject else _SAME:
+            words = words.replace(place, instead)
+        places = {"system": system, "subject": subject}
+        return _PLACE.sub(lambda found: places[found[1]], words)
 
 
 class Catalog(Mapping[str, Measure]):

@@ -32,7 +32,13 @@ def look_ahead(history: History, horizon: timedelta, *, drawn: bool = True) -> O
         drawn: Whether to keep its history for a chart.
     """
     told = Outlook(
-        key=history.key, unit=history.unit, source=history.source, outcome=Outcome.NOT_CHECKED, remedy=history.remedy
+        key=history.key,
+        name=history.name,
+        share=history.share,
+        unit=history.unit,
+        source=history.source,
+        outcome=Outcome.NOT_CHECKED,
+        remedy=history.remedy,
     )
     if history.trouble:
         return told.model_copy(update={"unfit": history.trouble})

@@ -41,6 +41,7 @@ def _graded(said: Outlook, came: History, begun: datetime, now: datetime) -> Gra
     known = [one for one in naive if np.isfinite(one)]
     return Grade(
         key=said.key,
+        name=came.name,
         moments=len(off),
         covered=covered,
         error=float(np.mean(off)),

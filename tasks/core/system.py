@@ -53,6 +53,10 @@ class SystemSpec(Model):
     )
     limits: dict[str, Limit] = Field(default_factory=dict, description="Bounds on measurements, by name.")
 
+    def called(self, name: str) -> str:
+        """Return what people call it: its title, or the name that the spec gives it. Kinds may know better."""
+        return self.title or name
+
     @property
     def is_local(self) -> bool:
         """Whether it is reached without any network. Kinds that look at this host extend it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from tasks.core.advice.model import Advice, Replayed, Saving, When, Wrong, total
 from tasks.core.capacity import CapacityReport
@@ -13,6 +14,25 @@ from tasks.reports.bulletin import Line, Part
 
 _SMALL = 0.05
 _LITTLE = 64 * 2**20
+
+
+class Named(Protocol):
+    """What has a name that a person gave it, or a key."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it; empty where it has only a key."""
+        ...
+
+    @property
+    def called(self) -> str:
+        """The name, or else the key."""
+        ...
+
+
+def heading(one: Named) -> str:
+    """Write what it is called at the beginning of a line; a key stays as it is."""
+    return one.called[:1].upper() + one.called[1:] if one.name else one.called
 
 
 def month(report: CapacityReport) -> Part:
@@ -29,14 +49,18 @@ def parts(report: CapacityReport) -> Iterator[Part]:
         follows = tuple(Line(text=text) for text in one.follows or ("nothing comes out differently",))
         blank = tuple(Line(text=text, note="cannot be told") for text in one.unknown)
         yield Part(title=f"What if {one.what}", lines=(*follows, *blank), aside=True)
-    fine = tuple(Line(text=one.key, outcome=Outcome.PASSED, note=one.note) for one in report.fine)
-    yield Part(title="Right as it is", lines=fine, aside=True)
+    told = (
+        Line(text=one.called, outcome=Outcome.PASSED, badge="fine", note=one.note) for one in report.fine if one.note
+    )
+    silent = ", ".join(one.called for one in report.fine if not one.note)
+    rest = (Line(text=silent, outcome=Outcome.PASSED, badge="fine"),) if silent else ()
+    yield Part(title="Right as it is", lines=(*told, *rest), aside=True)
 
 
 def unjudged(report: CapacityReport) -> Iterator[Line]:
     """Yield what no advice could be given on."""
     for one in report.unjudged:
-        yield Line(text=f"{one.key} ({one.kind})", outcome=Outcome.NOT_CHECKED, note=one.reason)
+        yield Line(text=one.called, outcome=Outcome.NOT_CHECKED, note=one.reason)
 
 
 def in_short(report: CapacityReport) -> str:
@@ -81,8 +105,7 @@ def gives(saving: Saving | None) -> str:
 def if_wrong(one: Wrong) -> str:
     """Say what follows if the date is another than the likely one."""
     late = f" Late end: {one.late}." if one.late else ""
-    act = f" Begin by {one.act_by:%Y-%m-%d}." if one.act_by is not None and not one.overdue else " Begin today."
-    return f"Early end: {one.early}.{late}{act}"
+    return f"Early end: {one.early}.{late}"
 
 
 def _line(one: Advice) -> Line:
@@ -90,13 +113,15 @@ def _line(one: Advice) -> Line:
     saves = gives(one.saving)
     told = [one.why, *([f"gives back {saves}" if not saves.startswith("takes") else saves] if saves else [])]
     told += [_replayed(it) for it in one.replay if it.before != it.after]
-    notes = [*one.evidence, *([f"risk: {one.risk}"] if one.risk else [])]
-    notes += [f"not known: {text}" for text in one.unknown]
+    notes = ["; ".join(one.evidence)] if one.evidence else []
+    notes += [f"Risk: {one.risk}"] if one.risk else []
+    notes += [f"Not known: {'; '.join(one.unknown)}"] if one.unknown else []
     return Line(
-        text=f"{one.key}: {one.do}",
+        text=f"{heading(one)}: {one.do}",
         outcome=outcome,
+        badge="at once" if outcome else "",
         facts=tuple(told),
-        note="; ".join(notes),
+        note=". ".join(notes),
         code="\n".join(_code(one)),
     )
 

@@ -21,6 +21,7 @@ class Line(Model):
 
     text: str = Field(description="What, in a few words.")
     outcome: Outcome | None = Field(None, description="How it is; None where it only informs.")
+    badge: str = Field("", description="What the outcome is called here; by its own word where this is empty.")
     facts: tuple[str, ...] = Field((), description="Numbers, limits, times: what a reader looks for first.")
     note: str = Field("", description="What a person should know besides.")
     remedy: str = Field("", description="What to do.")
@@ -32,6 +33,7 @@ class Row(Model):
 
     cells: tuple[str, ...]
     outcome: Outcome | None = None
+    badge: str = Field("", description="What the outcome is called here; by its own word where this is empty.")
     note: str = ""
 
 

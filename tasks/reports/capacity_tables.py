@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from tasks.core.capacity import CapacityReport, Outlook
 
 _ADVICE = (
-    "when", "kind", "key", "do", "why", "changes", "cores", "memory_bytes", "storage_bytes", "money", "currency",
-    "risk", "unknown", "command",
+    "when", "kind", "key", "name", "do", "why", "changes", "cores", "memory_bytes", "storage_bytes", "money",
+    "currency", "risk", "unknown", "command",
 )  # fmt: skip
 _FORECASTS = (
-    "key", "outcome", "unit", "now", "limit", "critical", "state", "median", "early", "late", "probability", "mase",
-    "coverage", "method", "unfit",
+    "key", "name", "outcome", "unit", "now", "limit", "critical", "state", "median", "early", "late", "probability",
+    "mase", "coverage", "method", "unfit",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -47,9 +47,21 @@ def _advice(report: CapacityReport) -> Iterator[tuple[object, ...]]:
         gives = (saving.cores, saving.memory, saving.storage, saving.money, saving.currency) if saving else ("",) * 5
         commands = "; ".join(patch.command or patch.title for patch in one.patches)
         unknown = "; ".join(one.unknown)
-        yield one.when.value, one.kind, one.key, one.do, one.why, changes, *gives, one.risk, unknown, commands
+        yield (
+            one.when.value,
+            one.kind,
+            one.key,
+            one.called,
+            one.do,
+            one.why,
+            changes,
+            *gives,
+            one.risk,
+            unknown,
+            commands,
+        )
     for blank in report.unjudged:
-        yield "not judged", blank.kind, blank.key, "", blank.reason, *("",) * 9
+        yield "not judged", blank.kind, blank.key, blank.called, "", blank.reason, *("",) * 9
 
 
 def _forecasts(report: CapacityReport) -> Iterator[tuple[object, ...]]:
@@ -63,7 +75,7 @@ def _forecasts(report: CapacityReport) -> Iterator[tuple[object, ...]]:
 
 
 def _head(one: Outlook) -> tuple[object, ...]:
-    return one.key, one.outcome.value, one.unit.value, one.now
+    return one.key, one.called, one.outcome.value, one.unit.value, one.now
 
 
 def _tail(one: Outlook) -> tuple[object, ...]:

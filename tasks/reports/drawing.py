@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 from tasks.reports.bulletin import Picture
 from tasks.reports.charts import drawable, font
 
-_WIDTH = 6.0
-_DPI = 150
+WIDTH = 6.0
+"""Inches of a chart that fills a page."""
+NARROW = 4.4
+"""Inches of a chart that must be read on a phone: the fewer, the larger its letters there."""
+_PIXELS = 900
 
 
 class Palette(NamedTuple):
@@ -42,22 +45,26 @@ DARK = Palette(
 )
 
 
-def picture(name: str, title: str, height: float, draw: Callable[[Any, Palette], None]) -> Picture:
+def picture(
+    name: str, title: str, height: float, draw: Callable[[Any, Palette], None], *, width: float = WIDTH
+) -> Picture:
     """Draw a chart twice.
 
     Args:
         name: Of the file, with its ending.
         title: What it shows, in words.
-        height: Inches; the width is that of a phone held upright.
+        height: Inches.
         draw: Draws on axes that are as large as the figure, with a palette.
+        width: Inches; as many pixels whatever they are.
     """
-    return Picture(name=name, title=title, light=_png(height, draw, LIGHT), dark=_png(height, draw, DARK))
+    light, dark = (_png((width, height), draw, palette) for palette in (LIGHT, DARK))
+    return Picture(name=name, title=title, light=light, dark=dark)
 
 
-def _png(height: float, draw: Callable[[Any, Palette], None], palette: Palette) -> bytes:
+def _png(size: tuple[float, float], draw: Callable[[Any, Palette], None], palette: Palette) -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow, and most reports have no chart
 
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor=palette.page)
+    figure = Figure(figsize=size, dpi=_PIXELS / size[0], facecolor=palette.page)
     draw(figure, palette)
     target = io.BytesIO()
     figure.savefig(target, format="png", metadata={"Software": None}, facecolor=palette.page)

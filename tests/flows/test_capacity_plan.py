@@ -39,7 +39,7 @@ async def test_the_plan_is_kept_shown_and_told_and_its_run_completes_where_nothi
     (message,) = slack.messages("#tiny")
     assert "Nothing reaches a bound within 90 days" in json.dumps(message)
     shown = await artifacts(state.state_details.flow_run_id)
-    assert "cache/stored" in shown["capacity-plan-tiny"]
+    assert "Backups of cache in vault local" in shown["capacity-plan-tiny"]
 
 
 @pytest.mark.usefixtures("tiny")

@@ -13,6 +13,7 @@ from tasks.core.advice import autoscaling, redis, requests
 from tasks.core.advice.amounts import GIB, MIB
 from tasks.core.advice.facts import Autoscaler, Container, Kill, Target, Usage, Workload
 from tasks.core.advice.model import Advice, Fine, Judged, Supposed, Unjudged, by_urgency
+from tasks.core.advice.names import named
 from tasks.core.advice.wrong import cost_of_being_wrong
 from tasks.core.capacity import CapacityReport, Outlook, Reached
 from tasks.core.foresight import Foresight, Prices
@@ -64,6 +65,8 @@ def _outlook() -> Outlook:
     )
     return Outlook(
         key="machine/disk_used[/]",
+        name="disk / of machine",
+        share="its size",
         unit=Unit.RATIO,
         source="test",
         outcome=Outcome.WARNED,
@@ -78,11 +81,11 @@ def _outlook() -> Outlook:
 
 def plan() -> CapacityReport:
     """Make the plan."""
-    judged, outlook = _judged(), _outlook()
+    judged, outlook = [named(one, {"cache": "Redis"}) for one in _judged()], _outlook()
     wrong = cost_of_being_wrong(outlook, _AHEAD.lead_time, NOW)
     supposed = Supposed(
         what="traffic=2",
-        follows=("cluster/hpa/apex-api-hpa: max replicas 10 → 41 (as it is: max replicas 10 → 21)",),
+        follows=("autoscaler apex-api-hpa: max replicas 10 → 41 (as it is: max replicas 10 → 21)",),
         unknown=("how memory of pods follows traffic: it is taken as it was",),
     )
     return CapacityReport(

@@ -99,6 +99,7 @@ async def test_a_platform_of_the_lab_names_what_runs_out_on_the_days_that_are_se
     outlooks = plan.report().outlooks
     problems = [one for one in outlooks if one.outcome.is_problem]
     assert plan.notes == []
+    assert [one.key for one in outlooks if not one.name or one.name == one.key or "[" in one.name] == []
     assert len(outlooks) > 2 * len(problems)
     assert len(problems) == len(wearing(platform)), [one.key for one in problems]
     for wear in wearing(platform):

@@ -37,13 +37,16 @@ def test_a_capacity_plans_tables_read_as_their_golden_files(made, name, request)
     same(GOLDEN / name, tables(made)[name], request)
 
 
-def test_the_first_thing_that_is_said_is_what_to_do_this_month(made):
+def test_the_first_things_that_are_said_are_what_runs_out_when_and_what_to_do(made):
     told = capacity_words.bulletin(made)
-    assert told.sentence.endswith("; 2 things to do this month, 2 at once")
-    assert told.parts[0].title == "Do this month"
-    assert [line.text.partition(":")[0] for line in told.parts[0].lines] == [
-        "cluster/deployment/apex-worker",
-        "cluster/hpa/apex-api-hpa",
+    assert told.sentence == (
+        "Disk / of machine: 85% of its size on Wed 16 Dec, in 24 days. Do first: deployment apex-worker: worker: "
+        "memory request 1Gi → 1536Mi, memory limit 1Gi → 1536Mi. 1 other thing to do this month."
+    )
+    assert [part.title for part in told.parts[:2]] == ["What runs out, soonest first", "Do this month"]
+    assert [line.text.partition(":")[0] for line in told.parts[1].lines] == [
+        "Deployment apex-worker",
+        "Autoscaler apex-api-hpa",
     ]
     channel = json.dumps(bulletin_slack.summary(told).blocks, ensure_ascii=False)
     assert "max replicas 10 → 21" in channel

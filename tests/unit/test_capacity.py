@@ -201,7 +201,8 @@ def test_a_plan_says_the_first_to_run_out_everywhere_with_a_chart_for_light_and_
     short = look_ahead(history(filling(0.01)[:5], (0.9, True), key="new/thing", times=TIMES[:5]), MONTHS)
     plan = report(disk, short)
     said = capacity_words.bulletin(CapacityReport.model_validate_json(plan.model_dump_json()))
-    assert said.sentence.startswith("machine/disk_used[/] reaches 0.85: in 2")
+    assert said.sentence.startswith("machine/disk_used[/]: 0.95 on ")
+    assert said.sentence.endswith(", in 34 days. Do first: Grow the <disk>.")
     (picture,) = said.pictures
     assert picture.light.startswith(b"\x89PNG")
     assert picture.light != picture.dark
@@ -213,7 +214,10 @@ def test_a_plan_says_the_first_to_run_out_everywhere_with_a_chart_for_light_and_
     assert bulletin_terminal.render(said) is not None
 
 
-def prometheus(most=11_000, *, first=None):
+REFUSED = {"status": "error", "errorType": "bad_data", "error": "exceeded maximum resolution"}
+
+
+def prometheus(most=11_000, *, first=None, series=({"pod": "a"},), refusal=REFUSED, status="400 Bad Request"):
     """Play a server that refuses more points than so many, and whose first answer may be another."""
     seen = []
 
@@ -221,16 +225,18 @@ def prometheus(most=11_000, *, first=None):
         asked = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
         if asked["query"] == "1":
             return answer(json.dumps({"status": "success", "data": {"resultType": "scalar", "result": [0, "1"]}}))
+        if "start" not in asked:
+            result = [{"metric": labels, "value": [0, str(at)]} for at, labels in enumerate(series)]
+            return answer(json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}))
         start, end, step = (float(asked[name]) for name in ("start", "end", "step"))
         seen.append((start, end))
         if first is not None and len(seen) == 1:
             return first
         count = int((end - start) // step) + 1
         if count > most:
-            refusal = {"status": "error", "errorType": "bad_data", "error": "exceeded maximum resolution"}
-            return answer(json.dumps(refusal), status="400 Bad Request")
+            return answer(json.dumps(refusal), status=status)
         values = [[start + at * step, str((start + at * step) / 1e12)] for at in range(count)]
-        result = [{"metric": {"pod": "a"}, "values": values}]
+        result = [{"metric": labels, "values": values} for labels in series]
         return answer(json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}))
 
     return routed(route), seen
@@ -242,9 +248,28 @@ async def read(handler, days, **more):
         return await read_range(api, "up", NOW - timedelta(days=days), NOW, timedelta(hours=1), **more)
 
 
+PODS = tuple({"pod": f"pod-{number:03}"} for number in range(200))
+
+
+async def test_a_platform_with_two_hundred_pods_is_read_in_pieces_that_are_no_larger_for_it():
+    handler, seen = prometheus(series=PODS)
+    found = await read(handler, 100)
+    assert {len(samples) for samples in found.series.values()} == {2401}
+    assert (len(found.series), found.left_out, found.pieces) == (200, 0, len(seen))
+    assert max((end - start) / 3600 + 1 for start, end in seen) * 200 <= 100_000
+
+
+@pytest.mark.parametrize(("lowest", "kept"), [(False, range(150, 200)), (True, range(50))])
+async def test_of_more_series_than_are_kept_the_nearest_to_their_bound_are_and_the_rest_is_counted(lowest, kept):
+    handler, _ = prometheus(series=PODS)
+    found = await read(handler, 1, most=50, lowest=lowest)
+    assert {dict(labels)["pod"] for labels in found.series} == {f"pod-{number:03}" for number in kept}
+    assert found.left_out == 150
+
+
 async def test_weeks_are_asked_for_in_pieces_and_put_together_without_a_seam():
     handler, seen = prometheus()
-    (samples,) = (await read(handler, 100, points=500)).values()
+    (samples,) = (await read(handler, 100, points=500)).series.values()
     assert len(seen) == 5
     assert np.all(np.diff([at for at, _ in samples]) == 3600)
     assert (samples[0][0], samples[-1][0]) == ((NOW - timedelta(days=100)).timestamp(), NOW.timestamp())
@@ -252,14 +277,22 @@ async def test_weeks_are_asked_for_in_pieces_and_put_together_without_a_seam():
 
 async def test_a_server_that_refuses_so_many_points_is_asked_for_fewer():
     handler, seen = prometheus(most=300)
-    (samples,) = (await read(handler, 100)).values()
+    (samples,) = (await read(handler, 100)).series.values()
     assert len(samples) == 2401
     assert len(seen) > 8
 
 
+async def test_a_server_that_takes_too_long_for_so_many_points_is_asked_for_fewer():
+    said = {"status": "error", "errorType": "timeout", "error": "query timed out in expression evaluation"}
+    handler, seen = prometheus(most=700, refusal=said, status="503 Service Unavailable")
+    (samples,) = (await read(handler, 100)).series.values()
+    assert len(samples) == 2401
+    assert len(seen) == 1 + 1 + 5
+
+
 async def test_a_server_that_is_broken_for_a_moment_is_asked_again():
     handler, _ = prometheus(first=answer("", status="503 Service Unavailable"))
-    (samples,) = (await read(handler, 10)).values()
+    (samples,) = (await read(handler, 10)).series.values()
     assert len(samples) == 241
 
 
@@ -318,7 +351,8 @@ def test_the_command_says_from_the_kept_reports_what_runs_out_first(kept):
     (outlook,) = plan.outlooks
     assert outlook.key == "cache/memory_used"
     assert abs(outlook.pressing.median - (plan.started + timedelta(days=21))) < timedelta(days=2)
-    assert "cache/memory_used reaches 90%" in page.read_text(encoding="utf-8")
+    assert outlook.called == "memory of cache"
+    assert "Memory of cache: 90% of its maxmemory on " in page.read_text(encoding="utf-8")
     shown = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "state")])
     assert "something runs out" in shown.stdout
 
@@ -327,7 +361,7 @@ def test_the_command_writes_tables_and_refuses_what_cannot_be_supposed(kept):
     state = str(kept / "state")
     said = CliRunner().invoke(main, ["capacity", "shop", "--state", state, "--csv", str(kept / "plan")])
     assert said.exit_code == 1
-    assert (kept / "plan" / "advice.csv").read_text(encoding="utf-8").startswith("when,kind,key,do,why")
+    assert (kept / "plan" / "advice.csv").read_text(encoding="utf-8").startswith("when,kind,key,name,do,why")
     assert "cache/memory_used" in (kept / "plan" / "forecasts.csv").read_text(encoding="utf-8")
     supposed = CliRunner().invoke(main, ["capacity", "shop", "--state", state, "--what-if", "nodes=-1", "--json"])
     (nodes,) = json.loads(supposed.stdout)["supposed"]

@@ -250,7 +250,7 @@ def _reasons(story: _Story) -> Iterator[str]:
         yield f"{most} asks for up to {math.ceil(story.others[most])} replicas of {story.scaler.maximum}"
     if story.then.maximum > story.scaler.maximum:
         wanted = story.today.wanted(story.peak, story.target)
-        yield f"the peak that is to be held, {load_text(story.peak)}, needs {wanted} of {story.scaler.maximum}"
+        yield f"a peak of {load_text(story.peak)} needs {wanted} replicas, and it may make {story.scaler.maximum}"
     if story.then.request < story.today.request:
         yield (
             f"{story.scaler.minimum} pods reserve {load_text(story.scaler.minimum * story.today.request)} for a "
@@ -262,14 +262,16 @@ def _reasons(story: _Story) -> Iterator[str]:
 
 
 def _evidence(story: _Story, ahead: float | None) -> Iterator[str]:
-    high, usual = float(story.load.max()), usual_of(story.load)
-    yield f"all pods together: usually {load_text(usual)}, at most {load_text(high)}"
+    most, usual = float(story.load.max()), usual_of(story.load)
+    yield f"all pods together: usually {load_text(usual)}, at most {load_text(most)}"
     held = f"a peak of {load_text(story.peak)} is held: "
-    expected = ahead is not None and ahead > high * _HOLD
+    expected = ahead is not None and ahead > most * _HOLD
     yield held + ("the late end of what is forecast" if expected else f"{_HOLD - 1:.0%} above the highest seen")
     if story.usage.pods is not None and len(pods := clean(story.usage.pods)):
         at_ceiling = float((pods >= story.scaler.maximum).sum()) * step_of(pods)
-        yield f"it had {pods.min():.0f} to {pods.max():.0f} pods, {format_duration(at_ceiling)} of it at the ceiling"
+        low, high = f"{pods.min():.0f}", f"{pods.max():.0f}"
+        full = f", {format_duration(at_ceiling)} of it at the ceiling" if at_ceiling else ", never at its ceiling"
+        yield (f"it always had {low} pods" if low == high else f"it had {low} to {high} pods") + full
 
 
 def _replay(story: _Story) -> Iterator[Replayed]:

@@ -13,6 +13,7 @@ from tasks.core.advice import autoscaling, backups, gpus, pools, postgres, queue
 from tasks.core.advice.expected import Expected, expected
 from tasks.core.advice.facts import Autoscaler, Cluster, Usage, Workload
 from tasks.core.advice.model import Judged, Unjudged
+from tasks.core.advice.names import named
 from tasks.core.advice.queue_scaling import Queue
 from tasks.core.retention import Policy
 
@@ -100,17 +101,19 @@ class Aim:
         hold: For how long sizes must be enough.
         window: How long a backup may take; the time until the next where the spec says nothing.
         zone: In which days are.
+        titles: What people call each system, and each series that advice is given on, by key.
     """
 
     now: datetime
     hold: timedelta = timedelta(days=90)
     window: timedelta | None = None
     zone: ZoneInfo | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 def advise_all(facts: Facts, aim: Aim) -> list[Judged]:
     """Judge everything that the facts tell of."""
-    return [*facts.unread, *_judged(facts, aim)]
+    return [named(one, aim.titles) for one in (*facts.unread, *_judged(facts, aim))]
 
 
 def _judged(facts: Facts, aim: Aim) -> Iterator[Judged]:

@@ -70,10 +70,21 @@ class Patch(Model):
     file: str = Field("", description="The name that the command gives the document.")
 
 
-class Advice(Model):
-    """One thing that should be changed."""
+class Thing(Model):
+    """What was looked at."""
 
     key: str = Field(description="System and part: `cluster/deployment/apex-api`.")
+    name: str = Field("", description="What a person calls it; the key where it has no name.")
+
+    @property
+    def called(self) -> str:
+        """What a person calls it."""
+        return self.name or self.key
+
+
+class Advice(Thing):
+    """One thing that should be changed."""
+
     kind: Kind
     when: When
     do: str = Field(description="What to do with it, in a clause.")
@@ -87,18 +98,16 @@ class Advice(Model):
     patches: tuple[Patch, ...] = ()
 
 
-class Fine(Model):
+class Fine(Thing):
     """What was looked at and is right as it is."""
 
-    key: str
     kind: Kind
     note: str = ""
 
 
-class Unjudged(Model):
+class Unjudged(Thing):
     """What could not be judged."""
 
-    key: str
     kind: Kind
     reason: str
 

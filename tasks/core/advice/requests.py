@@ -157,11 +157,21 @@ def _looked(usage: Usage) -> float:
 
 def do(changes: Sequence[Change], growing: Sequence[Need]) -> str:
     """Say what to do: what changes, after what leaks."""
-    told = ", ".join(f"{one.what} {one.before} → {one.after}" for one in changes)
+    told = ", ".join(_told_once(changes))
     if not growing:
         return told
     leak = f"find what {growing[0].container.name} leaks"
     return f"{leak}; until then {told}" if told else leak
+
+
+def _told_once(changes: Sequence[Change]) -> Iterator[str]:
+    """Yield each change; a container is named with its first one only."""
+    before = ""
+    for one in changes:
+        container, _, what = one.what.rpartition(": ")
+        named = f"{container}: {what}" if container and container != before else what
+        before = container
+        yield f"{named} {one.before} → {one.after}"
 
 
 def _why(needs: Sequence[Need], sizes: Mapping[str, Sizes], usage: Usage) -> str:

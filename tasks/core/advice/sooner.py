@@ -41,12 +41,12 @@ def earlier(histories: Sequence[History], factor: float, horizon: timedelta) -> 
         )
         if then is not None and then.state != "not within the horizon" and (was is None or was.text != then.text):
             before = f" (as it is: {was.text})" if was is not None else ""
-            yield f"{history.key} reaches {then.limit}: {then.text}{before}"
+            yield f"{history.name or history.key} reaches {then.limit}: {then.text}{before}"
 
 
 def unknown_of_histories(histories: Sequence[History]) -> Iterator[str]:
     """Yield the measurements of which it is not known how they follow traffic."""
-    blank = sorted({one.key for one in histories if one.thresholds and not follows_traffic(one)})
+    blank = sorted({one.name or one.key for one in histories if one.thresholds and not follows_traffic(one)})
     if blank:
         shown = ", ".join(blank[:_NAMED]) + (f" and {len(blank) - _NAMED} more" if len(blank) > _NAMED else "")
         yield f"how these follow traffic: {shown}"

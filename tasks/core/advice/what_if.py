@@ -108,7 +108,7 @@ def _of_traffic(facts: Facts, factor: float, aim: Aim) -> Iterator[str]:
         was = before.get(one.key)
         told, before_told = _said(one, was), _said(was, one)
         if told != before_told:
-            yield f"{one.key}: {told}" + (f" (as it is: {before_told})" if before_told else "")
+            yield f"{one.called}: {told}" + (f" (as it is: {before_told})" if before_told else "")
 
 
 def _said(one: Judged | None, other: Judged | None) -> str:

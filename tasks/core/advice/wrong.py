@@ -47,11 +47,11 @@ def cost_of_being_wrong(outlook: Outlook, lead: timedelta, now: datetime) -> Wro
 
 
 def _early(reached: Reached, early: datetime, act_by: datetime, lead: timedelta, now: datetime) -> str:
-    bound = f"{reached.limit} is reached on {early:%Y-%m-%d}"
+    bound = f"{reached.limit} is reached on {_day(early)}"
     if act_by < now:
         late = _days(now + lead - early)
         return f"{bound}: what is begun today, and takes {_days(lead)}, comes {late} too late"
-    return f"{bound}: it is enough to begin by {act_by:%Y-%m-%d}"
+    return f"{bound}: it is enough to begin by {_day(act_by)}"
 
 
 def _late(reached: Reached, act_by: datetime, lead: timedelta, now: datetime) -> str:
@@ -59,9 +59,9 @@ def _late(reached: Reached, act_by: datetime, lead: timedelta, now: datetime) ->
         return "it may not come within the horizon at all: what was bought for it stands idle"
     idle = reached.late - max(act_by, now) - lead
     if idle <= _DAY:
-        return f"{reached.limit} is reached on {reached.late:%Y-%m-%d}: to act for the early end costs next to nothing"
+        return f"{reached.limit} is reached on {_day(reached.late)}: to act for the early end costs next to nothing"
     return (
-        f"{reached.limit} is reached on {reached.late:%Y-%m-%d}: who acted for the early end has paid for "
+        f"{reached.limit} is reached on {_day(reached.late)}: who acted for the early end has paid for "
         f"{_days(idle)} of room that nobody needed"
     )
 
@@ -69,3 +69,7 @@ def _late(reached: Reached, act_by: datetime, lead: timedelta, now: datetime) ->
 def _days(span: timedelta) -> str:
     days = max(span / _DAY, 0.0)
     return f"{days:.0f} days" if days >= 2 else format_duration(max(span.total_seconds(), 0.0))  # noqa: PLR2004
+
+
+def _day(at: datetime) -> str:
+    return f"{at.day} {at:%b %Y}"

@@ -14,9 +14,16 @@ from tasks.core.system import SystemSpec
 from tasks.core.units import Unit
 
 CATALOG = Catalog(
-    Measure(name="latency", unit=Unit.SECONDS, help="Time that the engine takes to tell its version."),
+    Measure(
+        name="latency",
+        words="time that the engine of {system} takes to answer",
+        unit=Unit.SECONDS,
+        help="Time that the engine takes to tell its version.",
+    ),
     Measure(
         name="running",
+        words="running containers of {subject}",
+        share="those that there should be",
         unit=Unit.RATIO,
         help="Running containers against those that there should be, by service; one that restarts or pauses is not.",
         worse=Worse.BELOW,
@@ -33,21 +40,37 @@ CATALOG = Catalog(
     ),
     Measure(
         name="ended_badly",
+        words="containers of {subject} that ended badly",
         unit=Unit.COUNT,
         help="Containers that ended with another exit code than 0, by service that the spec does not name.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
         remedy="Read its log; a job such as a migration may have to run again.",
     ),
-    Measure(name="restarts", unit=Unit.COUNT, help="The highest RestartCount, by service."),
+    Measure(
+        name="restarts", words="restarts of {subject}", unit=Unit.COUNT, help="The highest RestartCount, by service."
+    ),
     Measure(
         name="recent_restarts",
+        words="restarts of {subject} within an hour",
         unit=Unit.COUNT,
         help="Containers that the engine had to start again within the last hour, by service.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
         remedy="Read the log of what came before (docker compose logs), and look for a lack of memory.",
     ),
-    Measure(name="cpu", unit=Unit.RATIO, help="Processor time against the host's, by service; only where limited."),
-    Measure(name="memory_used", unit=Unit.RATIO, help="Memory against the limit or the host's; only where limited."),
+    Measure(
+        name="cpu",
+        words="processor time of {subject}",
+        share="the host's",
+        unit=Unit.RATIO,
+        help="Processor time against the host's, by service; only where limited.",
+    ),
+    Measure(
+        name="memory_used",
+        words="memory of {subject}",
+        share="its limit",
+        unit=Unit.RATIO,
+        help="Memory against the limit or the host's; only where limited.",
+    ),
 )
 
 

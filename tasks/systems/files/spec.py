@@ -16,30 +16,35 @@ from tasks.core.units import Duration, Unit
 CATALOG = Catalog(
     Measure(
         name="files",
+        words="number of files of {system}",
         unit=Unit.COUNT,
         worse=Worse.BELOW,
         help="Files below the paths, without those that are excluded; links and folders do not count.",
     ),
     Measure(
         name="size",
+        words="size of {system}",
         unit=Unit.BYTES,
         help="Bytes of these files, as their lengths say.",
         remedy="See which folder grows (du -x), and what should have removed it.",
     ),
     Measure(
         name="largest_file",
+        words="largest file of {system}",
         unit=Unit.BYTES,
         help="Size of the largest of these files; the note names the three largest.",
         remedy="See whether it should be there, and who writes it.",
     ),
     Measure(
         name="newest_file",
+        words="age of the newest file of {system}",
         unit=Unit.SECONDS,
         help="Time since the newest of these files was changed; the note names it.",
         remedy="Look at what writes there: nothing new means that nothing is written.",
     ),
     Measure(
         name="unreadable",
+        words="unreadable files of {system}",
         unit=Unit.COUNT,
         help="Files and folders that this user may not read, so that no backup has them; the note names three.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
@@ -47,6 +52,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="missing",
+        words="missing paths of {system}",
         unit=Unit.COUNT,
         help="Paths of the spec that are not there; the note names them.",
         limit=Limit(critical=Bound(0, Unit.COUNT)),

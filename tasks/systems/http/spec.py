@@ -26,6 +26,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="latency",
+        words="response time of {subject} of {system}",
         unit=Unit.SECONDS,
         help="Median time from sending a request to the end of its answer; only the first one includes connecting. "
         "The note tells where the time went.",
@@ -33,29 +34,38 @@ CATALOG = Catalog(
     ),
     Measure(
         name="dns_time",
+        words="time to look up the name of {system}",
         unit=Unit.SECONDS,
         help="Time to look up the host's name, once for all paths; not measured where the url holds an address.",
         remedy="Look at this host's name servers: /etc/resolv.conf, and the cluster's DNS.",
     ),
     Measure(
         name="connect_time",
+        words="time to connect to {subject} of {system}",
         unit=Unit.SECONDS,
         help="Time to open the TCP connection of a path's first request; the resolver repeats its answer in it.",
         remedy="Look at the network between here and there, and at a full accept queue.",
     ),
     Measure(
         name="tls_time",
+        words="time of the TLS handshake with {subject} of {system}",
         unit=Unit.SECONDS,
         help="Time of the TLS handshake of a path's first request; only for https.",
         remedy="Look at the CPU of what ends TLS: the ingress, the load balancer.",
     ),
     Measure(
         name="first_byte",
+        words="time to the first byte of {subject} of {system}",
         unit=Unit.SECONDS,
         help="Median time from the end of a request to the head of its answer: the service's own share of the latency.",
         remedy="Look at the service's load and at what it waits for.",
     ),
-    Measure(name="status", unit=Unit.COUNT, help="The status code that a path answered with."),
+    Measure(
+        name="status",
+        words="status code of {subject} of {system}",
+        unit=Unit.COUNT,
+        help="The status code that a path answered with.",
+    ),
 )
 
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"})

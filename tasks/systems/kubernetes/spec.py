@@ -14,9 +14,16 @@ from tasks.core.system import BackupPlan, ProtectedSpec
 from tasks.core.units import Unit
 
 CATALOG = Catalog(
-    Measure(name="latency", unit=Unit.SECONDS, help="Time of one GET /version, connection included."),
+    Measure(
+        name="latency",
+        words="response time of the API of {system}",
+        unit=Unit.SECONDS,
+        help="Time of one GET /version, connection included.",
+    ),
     Measure(
         name="available",
+        words="available replicas of {subject}",
+        share="those wanted",
         unit=Unit.RATIO,
         worse=Worse.BELOW,
         help="Available replicas against desired ones of each deployment and stateful set that the spec names; "
@@ -39,16 +46,19 @@ CATALOG = Catalog(
     ),
     Measure(
         name="revision",
+        words="revision of {subject}",
         unit=Unit.COUNT,
         help="The number of a named deployment's newest revision, as kubectl rollout history counts them.",
     ),
     Measure(
         name="rolled_out",
+        words="time since {subject} was rolled out",
         unit=Unit.SECONDS,
         help="How long ago a named deployment last moved on, from its condition Progressing.",
     ),
     Measure(
         name="clock_skew",
+        words="clock skew against {system}",
         unit=Unit.SECONDS,
         help="How far this host's clock and the API server's are apart, by the date of its answer. Ages are told by "
         "the server's clock.",
@@ -57,6 +67,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="services_without_endpoints",
+        words="services without endpoints in {system}",
         unit=Unit.COUNT,
         help="Services with a selector that have no ready endpoint, those that the spec names aside.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
@@ -64,6 +75,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="endpoints",
+        words="ready endpoints of service {subject}",
         unit=Unit.COUNT,
         worse=Worse.BELOW,
         help="Ready endpoints of each service that the spec names, from its EndpointSlices; 0 where it is missing.",
@@ -72,6 +84,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="jobs_failed",
+        words="failed jobs in {system}",
         unit=Unit.COUNT,
         help="Jobs that gave up within the last day; of those that a CronJob made, only its newest finished one.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
@@ -79,6 +92,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="missed_runs",
+        words="missed runs of {subject}",
         unit=Unit.COUNT,
         help="Times at which a CronJob should have started since it last did, by its schedule and time zone; two "
         "minutes are allowed. A suspended one is skipped.",
@@ -88,32 +102,52 @@ CATALOG = Catalog(
     Measure(name="suspended", unit=Unit.YES_NO, help="Whether a CronJob is suspended."),
     Measure(
         name="claims_not_bound",
+        words="volume claims that are not bound in {system}",
         unit=Unit.COUNT,
         help="PersistentVolumeClaims that are Pending for more than a minute, or Lost.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
         remedy="kubectl describe pvc: no such storage class, no room, or a volume of another zone.",
     ),
-    Measure(name="pods", unit=Unit.COUNT, help="Pods of the namespace that should run: not ended, not going."),
+    Measure(
+        name="pods",
+        words="pods in {system}",
+        unit=Unit.COUNT,
+        help="Pods of the namespace that should run: not ended, not going.",
+    ),
     Measure(
         name="pods_not_ready",
+        words="pods that are not ready in {system}",
         unit=Unit.COUNT,
         help="Pods that should run and are not Ready, by condition and waiting reason. Finished Jobs, and pods that "
         "began within the last minute without an error, do not count; one that does not end in time does.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
         remedy="kubectl describe pod, then kubectl logs --previous.",
     ),
-    Measure(name="pods_failed", unit=Unit.COUNT, help="Pods in phase Failed: evicted ones and Jobs that gave up."),
-    Measure(name="restarts", unit=Unit.COUNT, help="The highest restart count of any container in the namespace."),
+    Measure(
+        name="pods_failed",
+        words="failed pods in {system}",
+        unit=Unit.COUNT,
+        help="Pods in phase Failed: evicted ones and Jobs that gave up.",
+    ),
+    Measure(
+        name="restarts",
+        words="restarts of containers in {system}",
+        unit=Unit.COUNT,
+        help="The highest restart count of any container in the namespace.",
+    ),
     Measure(
         name="recent_restarts",
+        words="restarts of containers within an hour in {system}",
         unit=Unit.COUNT,
         help="Containers that ended and were started again within the last hour.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
         remedy="kubectl logs --previous; OOMKilled means that the memory limit is too low.",
     ),
-    Measure(name="nodes", unit=Unit.COUNT, help="Nodes of the cluster."),
+    Measure(name="nodes", words="nodes of {system}", unit=Unit.COUNT, help="Nodes of the cluster."),
     Measure(
         name="nodes_ready",
+        words="ready nodes of {system}",
+        share="all nodes",
         unit=Unit.RATIO,
         worse=Worse.BELOW,
         help="Nodes that are Ready against all nodes.",
@@ -122,6 +156,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="nodes_under_pressure",
+        words="nodes under pressure in {system}",
         unit=Unit.COUNT,
         help="Nodes that report MemoryPressure, DiskPressure or PIDPressure.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
@@ -129,6 +164,8 @@ CATALOG = Catalog(
     ),
     Measure(
         name="node_cpu",
+        words="processor time of the busiest node of {system}",
+        share="what pods may have of it",
         unit=Unit.RATIO,
         help="CPU use of the busiest node against what pods may have of it. Metrics API.",
         limit=Limit(warn=Bound(0.9, Unit.RATIO)),
@@ -136,6 +173,8 @@ CATALOG = Catalog(
     ),
     Measure(
         name="node_memory",
+        words="memory of the fullest node of {system}",
+        share="what pods may have of it",
         unit=Unit.RATIO,
         help="Memory use of the fullest node against what pods may have of it. Metrics API.",
         limit=Limit(warn=Bound(0.9, Unit.RATIO)),
@@ -143,6 +182,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="warnings",
+        words="warning events in {system}",
         unit=Unit.COUNT,
         help="Warning events of the namespace within the last hour, by reason; repeated ones count once.",
     ),
@@ -163,12 +203,16 @@ CATALOG = Catalog(
     ),
     Measure(
         name="cpu",
+        words="processor time of {subject}",
+        share="its limit",
         unit=Unit.RATIO,
         help="CPU use of the pods of each named workload against their limits, or their requests where there is no "
         "limit. Metrics API.",
     ),
     Measure(
         name="memory",
+        words="memory of {subject}",
+        share="its limit",
         unit=Unit.RATIO,
         help="Memory use of the pods of each named workload against their limits, or their requests where there is "
         "no limit. Metrics API.",
@@ -185,14 +229,25 @@ CATALOG = Catalog(
     ),
     Measure(
         name="certificate_expires_in",
+        words="time until certificate {subject} expires",
         unit=Unit.SECONDS,
         worse=Worse.BELOW,
         help="How long each named Certificate still lasts, by its status.notAfter.",
         limit=Limit(warn=Bound(21 * 86_400, Unit.SECONDS), critical=Bound(7 * 86_400, Unit.SECONDS)),
         remedy="cert-manager renews by itself: see why it does not; cmctl renew asks it to.",
     ),
-    Measure(name="cpu_cores", unit=Unit.COUNT, help="CPU cores in use by the pods of each named workload."),
-    Measure(name="memory_size", unit=Unit.BYTES, help="Memory in use by the pods of each named workload."),
+    Measure(
+        name="cpu_cores",
+        words="cores in use by {subject}",
+        unit=Unit.COUNT,
+        help="CPU cores in use by the pods of each named workload.",
+    ),
+    Measure(
+        name="memory_size",
+        words="memory of {subject}",
+        unit=Unit.BYTES,
+        help="Memory in use by the pods of each named workload.",
+    ),
 )
 
 

@@ -19,17 +19,29 @@ from tasks.core.windows import ZoneName
 CATALOG = Catalog(
     Measure(
         name="matches",
+        words="lines that match {subject} in {system}",
         unit=Unit.COUNT,
         help="Lines that match a pattern within the time looked back, by pattern; the note names the commonest.",
         remedy="Read the lines around them; the note says which are the commonest.",
     ),
-    Measure(name="rate", unit=Unit.RATE, help="Matching lines a second, by pattern."),
+    Measure(
+        name="rate",
+        words="lines a second that match {subject} in {system}",
+        unit=Unit.RATE,
+        help="Matching lines a second, by pattern.",
+    ),
     Measure(
         name="most_by_one",
+        words="lines of the busiest one that match {subject} in {system}",
         unit=Unit.COUNT,
         help="Matches of the one that has the most (an address, a type), by pattern; only where it says `by` what.",
     ),
-    Measure(name="bytes_read", unit=Unit.BYTES, help="How much was read; reading is bounded in bytes and time."),
+    Measure(
+        name="bytes_read",
+        words="size of {system}",
+        unit=Unit.BYTES,
+        help="How much was read; reading is bounded in bytes and time.",
+    ),
 )
 
 

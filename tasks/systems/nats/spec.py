@@ -12,7 +12,7 @@ from tasks.core.system import SystemSpec
 from tasks.core.units import Unit
 
 CATALOG = Catalog(
-    Measure(name="latency", unit=Unit.SECONDS, help="Time of GET /healthz."),
+    Measure(name="latency", words="response time of {system}", unit=Unit.SECONDS, help="Time of GET /healthz."),
     Measure(
         name="healthy",
         unit=Unit.YES_NO,
@@ -29,37 +29,67 @@ CATALOG = Catalog(
         limit=Limit(critical=Bound(0, Unit.YES_NO)),
         remedy="Create the stream again from the application's configuration, or restore it.",
     ),
-    Measure(name="messages", unit=Unit.COUNT, help="Messages kept, by stream, of /jsz."),
+    Measure(
+        name="messages",
+        words="messages in stream {subject} of {system}",
+        unit=Unit.COUNT,
+        help="Messages kept, by stream, of /jsz.",
+    ),
     Measure(
         name="backlog",
+        words="messages that wait for {subject} of {system}",
         unit=Unit.COUNT,
         help="Messages not yet delivered, num_pending of /jsz, by stream/consumer.",
         remedy="Scale the workers, or look for one that is stuck.",
     ),
     Measure(
         name="unacknowledged",
+        words="messages that {subject} of {system} did not acknowledge",
         unit=Unit.COUNT,
         help="Messages delivered and not acknowledged, num_ack_pending of /jsz, by stream/consumer.",
     ),
-    Measure(name="redelivered", unit=Unit.COUNT, help="num_redelivered of /jsz, by stream/consumer."),
-    Measure(name="consumers", unit=Unit.COUNT, worse=Worse.BELOW, help="Consumers by stream, of /jsz."),
+    Measure(
+        name="redelivered",
+        words="messages delivered again to {subject} of {system}",
+        unit=Unit.COUNT,
+        help="num_redelivered of /jsz, by stream/consumer.",
+    ),
+    Measure(
+        name="consumers",
+        words="consumers of stream {subject} of {system}",
+        unit=Unit.COUNT,
+        worse=Worse.BELOW,
+        help="Consumers by stream, of /jsz.",
+    ),
     Measure(
         name="stream_used",
+        words="stream {subject} of {system}",
+        share="its most",
         unit=Unit.RATIO,
         help="How full a stream is against the nearer of max_bytes and max_msgs; only where it has one.",
         remedy="At its bound a stream drops the oldest messages or refuses new ones: drain it, or raise the bound.",
     ),
     Measure(
         name="storage_used",
+        words="storage of {system}",
+        share="its most",
         unit=Unit.RATIO,
         help="JetStream's files against max_file_store, of /jsz.",
         limit=Limit(warn=Bound(0.8, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),
         remedy="Purge or bound streams, or raise max_file_store: a full store refuses every message.",
     ),
-    Measure(name="memory_store_used", unit=Unit.RATIO, help="JetStream's memory against max_memory_store, of /jsz."),
-    Measure(name="connections", unit=Unit.COUNT, help="connections of /varz."),
+    Measure(
+        name="memory_store_used",
+        words="memory store of {system}",
+        share="its most",
+        unit=Unit.RATIO,
+        help="JetStream's memory against max_memory_store, of /jsz.",
+    ),
+    Measure(name="connections", words="connections of {system}", unit=Unit.COUNT, help="connections of /varz."),
     Measure(
         name="connections_used",
+        words="connections of {system}",
+        share="those it takes",
         unit=Unit.RATIO,
         help="connections against max_connections, of /varz.",
         limit=Limit(warn=Bound(0.8, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),
@@ -67,11 +97,14 @@ CATALOG = Catalog(
     ),
     Measure(
         name="slow_consumers",
+        words="slow consumers of {system}",
         unit=Unit.COUNT,
         help="slow_consumers of /varz since the server's start: clients that it cut off because they did not read.",
         remedy="/connz?state=closed names them; they process in the callback, or their network is slow.",
     ),
-    Measure(name="memory", unit=Unit.BYTES, help="mem of /varz: what the server's process uses."),
+    Measure(
+        name="memory", words="memory of {system}", unit=Unit.BYTES, help="mem of /varz: what the server's process uses."
+    ),
 )
 
 

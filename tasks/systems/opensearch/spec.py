@@ -12,7 +12,7 @@ from tasks.core.system import SystemSpec
 from tasks.core.units import Unit
 
 CATALOG = Catalog(
-    Measure(name="latency", unit=Unit.SECONDS, help="Time of GET /_cluster/health."),
+    Measure(name="latency", words="response time of {system}", unit=Unit.SECONDS, help="Time of GET /_cluster/health."),
     Measure(name="status", unit=Unit.TEXT, help="green, yellow or red, of /_cluster/health."),
     Measure(
         name="primaries_assigned",
@@ -30,28 +30,56 @@ CATALOG = Catalog(
         limit=Limit(warn=Bound(0, Unit.YES_NO)),
         remedy="GET /_cluster/allocation/explain says why; one node alone can hold no replicas.",
     ),
-    Measure(name="unassigned_shards", unit=Unit.COUNT, help="unassigned_shards of /_cluster/health."),
-    Measure(name="initializing_shards", unit=Unit.COUNT, help="initializing_shards of /_cluster/health."),
-    Measure(name="relocating_shards", unit=Unit.COUNT, help="relocating_shards of /_cluster/health."),
+    Measure(
+        name="unassigned_shards",
+        words="unassigned shards of {system}",
+        unit=Unit.COUNT,
+        help="unassigned_shards of /_cluster/health.",
+    ),
+    Measure(
+        name="initializing_shards",
+        words="initializing shards of {system}",
+        unit=Unit.COUNT,
+        help="initializing_shards of /_cluster/health.",
+    ),
+    Measure(
+        name="relocating_shards",
+        words="relocating shards of {system}",
+        unit=Unit.COUNT,
+        help="relocating_shards of /_cluster/health.",
+    ),
     Measure(
         name="nodes",
+        words="nodes of {system}",
         unit=Unit.COUNT,
         worse=Worse.BELOW,
         help="number_of_nodes of /_cluster/health.",
         remedy="Find the node that left: its log, its disk, its network.",
     ),
-    Measure(name="data_nodes", unit=Unit.COUNT, worse=Worse.BELOW, help="number_of_data_nodes of /_cluster/health."),
+    Measure(
+        name="data_nodes",
+        words="data nodes of {system}",
+        unit=Unit.COUNT,
+        worse=Worse.BELOW,
+        help="number_of_data_nodes of /_cluster/health.",
+    ),
     Measure(
         name="pending_tasks",
+        words="pending tasks of {system}",
         unit=Unit.COUNT,
         help="number_of_pending_tasks of /_cluster/health.",
         remedy="GET /_cluster/pending_tasks names them; too many shards are the usual reason.",
     ),
     Measure(
-        name="oldest_pending_task", unit=Unit.SECONDS, help="task_max_waiting_in_queue_millis of /_cluster/health."
+        name="oldest_pending_task",
+        words="oldest pending task of {system}",
+        unit=Unit.SECONDS,
+        help="task_max_waiting_in_queue_millis of /_cluster/health.",
     ),
     Measure(
         name="disk_used",
+        words="disk of node {subject} of {system}",
+        share="its size",
         unit=Unit.RATIO,
         help="Disk of each node that holds data, of /_nodes/stats/fs. By default shards leave a node above 90 %, and "
         "indices become read-only above 95 %.",
@@ -60,6 +88,8 @@ CATALOG = Catalog(
     ),
     Measure(
         name="heap_used",
+        words="heap of node {subject} of {system}",
+        share="its most",
         unit=Unit.RATIO,
         help="Heap of each node, heap_used_percent of /_nodes/stats/jvm.",
         limit=Limit(warn=Bound(0.85, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),
@@ -67,12 +97,18 @@ CATALOG = Catalog(
     ),
     Measure(
         name="read_only_indices",
+        words="read-only indices of {system}",
         unit=Unit.COUNT,
         help="Indices that refuse writes by index.blocks.read_only or read_only_allow_delete.",
         limit=Limit(critical=Bound(0, Unit.COUNT)),
         remedy="Make room on the disk, then set index.blocks.read_only_allow_delete to null.",
     ),
-    Measure(name="red_indices", unit=Unit.COUNT, help="Indices that lack a primary shard, of /_cat/indices."),
+    Measure(
+        name="red_indices",
+        words="red indices of {system}",
+        unit=Unit.COUNT,
+        help="Indices that lack a primary shard, of /_cat/indices.",
+    ),
     Measure(
         name="index_present",
         unit=Unit.YES_NO,
@@ -81,7 +117,13 @@ CATALOG = Catalog(
         limit=Limit(critical=Bound(0, Unit.YES_NO)),
         remedy="Re-index from the database, or restore a snapshot.",
     ),
-    Measure(name="documents", unit=Unit.COUNT, worse=Worse.BELOW, help="Documents by index, of /_cat/indices."),
+    Measure(
+        name="documents",
+        words="documents in index {subject} of {system}",
+        unit=Unit.COUNT,
+        worse=Worse.BELOW,
+        help="Documents by index, of /_cat/indices.",
+    ),
 )
 
 

@@ -6,7 +6,8 @@ documented names. What an objective of the spec asks for already is not asked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tasks.core.capacity import Threshold
@@ -17,6 +18,7 @@ _CONTAINER = 'container!="",container!="POD"'
 _SWARM = "container_label_com_docker_swarm_service_name"
 _HPA = "kube_horizontalpodautoscaler"
 _BY_HPA = "namespace, horizontalpodautoscaler"
+_LABEL, _PORT = re.compile(r"\{(\w+)\}"), re.compile(r":[0-9]+$")
 
 
 class Told(NamedTuple):
@@ -31,6 +33,8 @@ class Told(NamedTuple):
         critical: From which it hurts.
         unit: What it is counted in.
         remedy: What to do.
+        words: What a person calls it, with the labels of the query in their places.
+        share: What a ratio is a share of.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Told(NamedTuple):
     warn: float | None
     critical: float | None
     remedy: str
+    words: str
+    share: str = ""
     unit: Unit = Unit.RATIO
 
     @property
@@ -52,6 +58,12 @@ class Told(NamedTuple):
             if value is not None
         )
 
+    def called(self, labels: Mapping[str, str]) -> str:
+        """Name one of its series by its labels: `memory of worker in apex`."""
+        if not labels:
+            return self.name.replace("_", " ")
+        return _LABEL.sub(lambda found: plain_label(found[1], labels.get(found[1], "?")), self.words)
+
 
 TOLD = (
     Told(
@@ -62,6 +74,8 @@ TOLD = (
         0.85,
         0.95,
         "Find what grows (du -x, logs, images), clean up, or grow the disk.",
+        "disk {mountpoint} of {instance}",
+        "its size",
     ),
     Told(
         "memory_used",
@@ -71,6 +85,8 @@ TOLD = (
         0.9,
         0.97,
         "Find the process that grows; add memory, or move a service away.",
+        "memory of {instance}",
+        "what it has",
     ),
     Told(
         "volume_used",
@@ -81,6 +97,8 @@ TOLD = (
         0.8,
         0.95,
         "Clean up, or expand the claim: kubectl patch pvc NAME, where its class allows it.",
+        "volume {persistentvolumeclaim} in {namespace}",
+        "its size",
     ),
     Told(
         "container_memory",
@@ -91,6 +109,8 @@ TOLD = (
         0.9,
         1.0,
         "It is killed at 100%: look for a leak since the last rollout, restart it in turn, or raise the limit.",
+        "memory of {container} in {namespace}",
+        "its limit",
     ),
     Told(
         "container_throttled",
@@ -102,6 +122,8 @@ TOLD = (
         0.25,
         None,
         "Raise or remove the CPU limit.",
+        "throttling of {container} in {namespace}",
+        "its time",
     ),
     Told(
         "memory_kills",
@@ -111,7 +133,8 @@ TOLD = (
         1.0,
         None,
         "It ran out of memory within a day: raise the limit, or find the leak.",
-        Unit.COUNT,
+        "kills of {container} in {namespace} for memory in a day",
+        unit=Unit.COUNT,
     ),
     Told(
         "autoscaler_wanted",
@@ -123,6 +146,8 @@ TOLD = (
         0.9,
         1.0,
         "The load wants as many replicas as it may make: raise maxReplicas, and see that the nodes hold them.",
+        "replicas wanted by autoscaler {horizontalpodautoscaler} in {namespace}",
+        "its maximum",
     ),
     Told(
         "service_memory",
@@ -133,6 +158,8 @@ TOLD = (
         0.9,
         1.0,
         "It is killed at 100%: look for a leak since the last update, update it with --force, or raise the limit.",
+        f"memory of service {{{_SWARM}}}",
+        "its limit",
     ),
     Told(
         "service_cpu",
@@ -143,6 +170,8 @@ TOLD = (
         0.9,
         1.0,
         "Its tasks are throttled at 100%: docker service scale, or raise the limit.",
+        f"processor time of service {{{_SWARM}}}",
+        "its limit",
     ),
     Told(
         "bucket_used",
@@ -152,6 +181,8 @@ TOLD = (
         0.8,
         0.95,
         "Let a lifecycle rule delete or move what is old, or raise the quota.",
+        "size of bucket {bucket}",
+        "its quota",
     ),
     Told(
         "cache_used",
@@ -161,8 +192,15 @@ TOLD = (
         0.85,
         0.97,
         "Let keys expire, or raise maxmemory.",
+        "memory of Redis on {instance}",
+        "its maxmemory",
     ),
 )
+
+
+def plain_label(name: str, value: str) -> str:
+    """Write a label's value as a person says it: an instance without its port."""
+    return _PORT.sub("", value) if name == "instance" else value
 
 
 def untold(queries: Iterable[str]) -> Iterator[Told]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,18 @@ from tasks.core.capacity import History, Threshold, thresholds_of
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.system import Access, SystemSpec
 from tasks.core.units import Unit
-from tasks.systems.prometheus.exporters import Told, untold
+from tasks.systems.prometheus.exporters import Told, plain_label, untold
 from tasks.systems.prometheus.probe import subject_of
 from tasks.systems.prometheus.spec import Objective, Spec
 
 _STEP = timedelta(hours=1)
-_SECONDS = 120.0
+_SECONDS, _PATIENCE = 300.0, 30.0
+_OVER = timedelta(days=1)
+"""A series that was not seen for so long has ended, and says nothing of what comes."""
+_EVERYWHERE = frozenset({"job", "fstype", "device", "endpoint", "prometheus"})
+"""Labels that tell a person nothing of what a series is of."""
+_SPEAKING = frozenset({"path", "namespace", "pod", "container", "service", "bucket"})
+"""Labels whose values say by themselves what they are."""
 
 
 async def histories(spec: SystemSpec, access: Access, since: datetime, until: datetime) -> list[History]:
@@ -37,7 +44,7 @@ async def histories(spec: SystemSpec, access: Access, since: datetime, until: da
     headers = {"Authorization": f"Bearer {access.resolver.resolve(spec.token)}"} if spec.token else {}
     found: list[History] = []
     async with session(access.resolver.resolve(spec.url), ca_bundle=access.ca_bundle, headers=headers) as client:
-        api = Api(client, asyncio.get_running_loop().time() + _SECONDS)
+        api = Api(client, asyncio.get_running_loop().time() + _SECONDS, patience=_PATIENCE)
         await api.greet()
         for name, objective in spec.objectives.items():
             if objective.measured_in is not Unit.YES_NO and any(True for _ in objective.bounds()):
@@ -49,22 +56,23 @@ async def histories(spec: SystemSpec, access: Access, since: datetime, until: da
 
 async def _told(api: Api, told: Told, since: datetime, until: datetime) -> list[History]:
     """Return what an exporter tells; nothing where it is not scraped."""
+    asked = _Asked(told.name, told.query, told.unit, told.thresholds, told.remedy, _place_of, told.called, told.share)
     try:
-        asked = _Asked(told.name, told.query, told.unit, told.thresholds, told.remedy, _place_of)
         return await _read(api, asked, since, until)
     except WatchkeeperError as error:
-        return [_silent(told.name, told.unit, told.query, told.thresholds, error.message)]
+        return [_silent(asked, error.message)]
 
 
 async def _of(api: Api, name: str, objective: Objective, since: datetime, until: datetime) -> list[History]:
     limits = thresholds_of(objective, objective.worse)
     named = _nothing if objective.single else subject_of
-    asked = _Asked(name, objective.query, objective.measured_in, limits, objective.remedy or "", named)
+    words, remedy = partial(called, objective.title or name.replace("_", " ")), objective.remedy or ""
+    asked = _Asked(name, objective.query, objective.measured_in, limits, remedy, named, words)
     try:
         found = await _read(api, asked, since, until)
     except WatchkeeperError as error:
-        return [_silent(name, objective.measured_in, objective.query, limits, error.message)]
-    return found or [_silent(name, objective.measured_in, objective.query, limits, "the query answers no data")]
+        return [_silent(asked, error.message)]
+    return found or [_silent(asked, "the query answers no data")]
 
 
 class _Asked(NamedTuple):
@@ -74,17 +82,40 @@ class _Asked(NamedTuple):
     limits: tuple[Threshold, ...]
     remedy: str
     subject: Callable[[Labels], str]
+    words: Callable[[Mapping[str, str]], str]
+    share: str = ""
+
+    @property
+    def lowest(self) -> bool:
+        """Whether low values are the ones to look at."""
+        return bool(self.limits) and not any(one.upward for one in self.limits)
 
 
 async def _read(api: Api, asked: _Asked, since: datetime, until: datetime) -> list[History]:
-    series = await read_range(api, asked.query, since, until, _STEP)
-    found = []
-    for labels, samples in sorted(series.items(), key=lambda item: subject_of(item[0])):
-        points = np.array(samples, dtype=float).reshape(-1, 2)
+    ranges = await read_range(api, asked.query, since, until, _STEP, lowest=asked.lowest)
+    found, over = [], (until - _OVER).timestamp()
+    for labels, points in sorted(ranges.series.items(), key=lambda item: subject_of(item[0])):
+        if points[-1, 0] < over:
+            continue
         subject = asked.subject(labels)
         key = f"{asked.name}[{subject}]" if subject else asked.name
-        source = f"Prometheus: {asked.query}"
-        found.append(History(key, asked.unit, points[:, 0], points[:, 1], source, asked.limits, remedy=asked.remedy))
+        source = f"Prometheus, in {ranges.pieces} pieces: {asked.query}"
+        name = asked.words(dict(labels) if subject else {})
+        found.append(
+            History(
+                key,
+                asked.unit,
+                points[:, 0],
+                points[:, 1],
+                source,
+                asked.limits,
+                asked.remedy,
+                name=name,
+                share=asked.share,
+            )
+        )
+    if ranges.left_out:
+        found.append(_silent(asked, f"{ranges.left_out:,} more series: only the {len(found):,} nearest are looked at"))
     return found
 
 
@@ -97,6 +128,16 @@ def _place_of(labels: Labels) -> str:
     return " ".join(value for _, value in sorted(labels, key=lambda label: (label[0] != "namespace", label[0])))
 
 
-def _silent(name: str, unit: Unit, query: str, limits: tuple[Threshold, ...], why: str) -> History:
-    empty = np.empty(0)
-    return History(name, unit, empty, empty, f"Prometheus: {query}", limits, trouble=why)
+def called(title: str, labels: Mapping[str, str]) -> str:
+    """Name a series of an objective: its title, and the labels that tell it from others."""
+    told = {name: value for name, value in sorted(labels.items()) if name not in _EVERYWHERE} or dict(labels)
+    place = [told.pop("mountpoint", ""), told.pop("instance", "")]
+    parts = [value if name in _SPEAKING else f"{name} {value}" for name, value in told.items()]
+    where = " of ".join(plain_label("instance", one) for one in place if one)
+    return ", ".join(part for part in (title, *parts, where) if part)
+
+
+def _silent(asked: _Asked, why: str) -> History:
+    empty, name = np.empty(0), asked.words({})
+    source = f"Prometheus: {asked.query}"
+    return History(asked.name, asked.unit, empty, empty, source, asked.limits, trouble=why, name=name)

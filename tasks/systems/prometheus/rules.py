@@ -42,7 +42,7 @@ def _objectives(platform: PlatformSpec, spec: Spec) -> Iterator[Rule]:
                 _breach(objective, step.bound, measure.worse),
                 step.severity,
                 f"{platform.title}: {said}, at {value}",
-                objective.title or objective.remedy,
+                objective.remedy or objective.title,
                 step.lasting,
             )
 

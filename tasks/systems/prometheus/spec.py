@@ -55,9 +55,15 @@ def promql_duration(time: timedelta) -> str:
 
 
 CATALOG = Catalog(
-    Measure(name="latency", unit=Unit.SECONDS, help="Time that the server took for a trivial query."),
+    Measure(
+        name="latency",
+        words="response time of {system}",
+        unit=Unit.SECONDS,
+        help="Time that the server took for a trivial query.",
+    ),
     Measure(
         name="clock_skew",
+        words="clock skew against {system}",
         unit=Unit.SECONDS,
         help="How far this host's clock and the server's are apart, by the date of its answer.",
         limit=Limit(warn=Bound(60, Unit.SECONDS)),
@@ -65,6 +71,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="newest_sample",
+        words="age of the newest sample in {system}",
         unit=Unit.SECONDS,
         help="How old the newest sample of `heartbeat` is: a server that scrapes nothing still answers.",
         limit=Limit(warn=Bound(300, Unit.SECONDS), critical=Bound(1800, Unit.SECONDS)),
@@ -73,6 +80,7 @@ CATALOG = Catalog(
     *(
         Measure(
             name=name,
+            words="speed at which {subject} burns its error budget",
             unit=Unit.COUNT,
             help=f"How many times faster than it may a service level burns its error budget, over "
             f"{promql_duration(burn.windows[0])} and over {promql_duration(burn.windows[1])}: the lesser of both. "
@@ -84,12 +92,16 @@ CATALOG = Catalog(
     ),
     Measure(
         name="service_level",
+        words="good share of {subject}",
+        share="all",
         unit=Unit.RATIO,
         worse=Worse.BELOW,
         help="The good share of each service level over its period.",
     ),
     Measure(
         name="error_budget_left",
+        words="error budget left of {subject}",
+        share="all of it",
         unit=Unit.RATIO,
         worse=Worse.BELOW,
         help="What is left of each service level's error budget over its period; below 0% the target is missed.",
@@ -106,14 +118,21 @@ CATALOG = Catalog(
     ),
     Measure(
         name="rules_broken",
+        words="broken alerting rules of {system}",
         unit=Unit.COUNT,
         help="Alerting rules that could not be evaluated: they never fire.",
         limit=Limit(warn=Bound(0, Unit.COUNT)),
         remedy="Open the rules page of this Prometheus: the error stands beside the rule.",
     ),
-    Measure(name="pending_alerts", unit=Unit.COUNT, help="How many alerts wait for their time (`for`), by name."),
+    Measure(
+        name="pending_alerts",
+        words="alerts {subject} that are pending",
+        unit=Unit.COUNT,
+        help="How many alerts wait for their time (`for`), by name.",
+    ),
     Measure(
         name="firing_alerts",
+        words="alerts {subject} that fire",
         unit=Unit.COUNT,
         help="How many alerts fire (/api/v1/alerts), and their names; measured where `limits` or `alerts` is there.",
         remedy="Open the alerts page of this Prometheus, and follow each alert's own runbook.",
@@ -269,6 +288,7 @@ class Spec(SystemSpec):
         return Measure(
             name=measurement.name,
             unit=objective.measured_in,
+            words=objective.title or measurement.name.replace("_", " "),
             help=objective.title or objective.query,
             worse=objective.worse,
             remedy=objective.remedy,

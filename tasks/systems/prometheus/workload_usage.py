@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tasks.clients.http import session
@@ -29,7 +28,7 @@ from tasks.systems.prometheus.spec import Spec
 _BACK = timedelta(days=14)
 _FAR_BACK = timedelta(days=120)
 _FINE, _COARSE = (timedelta(minutes=5), "5m"), (timedelta(hours=1), "2h")
-_SECONDS = 600.0
+_SECONDS, _PATIENCE = 600.0, 60.0
 _KILLED = 0.5
 _SOURCE = "cAdvisor's metrics in Prometheus, {days:.0f} days by {step}"
 
@@ -44,7 +43,7 @@ async def usage_of(spec: SystemSpec, access: Access, cluster: Cluster, until: da
         raise ConfigError(f"{spec.kind} is no prometheus")
     headers = {"Authorization": f"Bearer {access.resolver.resolve(spec.token)}"} if spec.token else {}
     async with session(access.resolver.resolve(spec.url), ca_bundle=access.ca_bundle, headers=headers) as client:
-        api = Api(client, asyncio.get_running_loop().time() + _SECONDS)
+        api = Api(client, asyncio.get_running_loop().time() + _SECONDS, patience=_PATIENCE)
         await api.greet()
         asked = _Asked(api, cluster.namespace, until)
         scalers = {one.workload: one.name for one in cluster.autoscalers if not one.triggers}
@@ -172,13 +171,8 @@ class _Asked:
         return next(iter((await self._by("", promql, step, _BACK)).values()), None)
 
     async def _by(self, label: str, promql: str, step: timedelta, back: timedelta) -> Mapping[str, pd.Series[float]]:
-        found = await read_range(self._api, promql, self._until - back, self._until, step)
-        return {dict(labels).get(label, ""): _series(samples) for labels, samples in found.items() if samples}
-
-
-def _series(samples: list[tuple[float, float]]) -> pd.Series[float]:
-    points = np.array(samples, dtype=np.float64)
-    return series_at(points[:, 0], points[:, 1])
+        found = (await read_range(self._api, promql, self._until - back, self._until, step)).series
+        return {dict(labels).get(label, ""): series_at(one[:, 0], one[:, 1]) for labels, one in found.items()}
 
 
 def _pods(workload: Workload) -> str:

@@ -13,24 +13,28 @@ from tasks.core.units import Unit
 CATALOG = Catalog(
     Measure(
         name="depth",
+        words="jobs that wait in {system}",
         unit=Unit.COUNT,
         help="Jobs that wait: LLEN of the list, or of Celery's queue with its priorities.",
         remedy="Scale the workers, and see that none is stuck.",
     ),
     Measure(
         name="oldest_job",
+        words="wait of the oldest job in {system}",
         unit=Unit.SECONDS,
         help="How long the oldest job has waited, by its own time; only where the spec says where that stands.",
         remedy="No worker takes it: see that they run, and listen to this queue.",
     ),
     Measure(
         name="unacknowledged",
+        words="jobs of {system} that are not acknowledged",
         unit=Unit.COUNT,
         help="Jobs that workers took and did not acknowledge, HLEN unacked: of all of Celery's queues in the database.",
         remedy="Look for workers that hang, or died while they worked.",
     ),
     Measure(
         name="oldest_unacknowledged",
+        words="time that the oldest job of {system} is worked on",
         unit=Unit.SECONDS,
         help="Since when a worker holds the job that was taken first, of unacked_index; Celery only.",
         remedy="That worker hangs or is gone; Celery gives the job to another after its visibility timeout.",

@@ -12,9 +12,10 @@ from tasks.core.system import SystemSpec
 from tasks.core.units import Unit
 
 CATALOG = Catalog(
-    Measure(name="latency", unit=Unit.SECONDS, help="Time of GET /api/overview."),
+    Measure(name="latency", words="response time of {system}", unit=Unit.SECONDS, help="Time of GET /api/overview."),
     Measure(
         name="alarms",
+        words="alarms of {system}",
         unit=Unit.COUNT,
         help="Memory and disk alarms in effect, of /api/nodes; publishers are blocked while there is one.",
         limit=Limit(critical=Bound(0, Unit.COUNT)),
@@ -22,6 +23,8 @@ CATALOG = Catalog(
     ),
     Measure(
         name="nodes_running",
+        words="running nodes of {system}",
+        share="all nodes",
         unit=Unit.RATIO,
         worse=Worse.BELOW,
         help="Running nodes against all, of /api/nodes.",
@@ -30,6 +33,7 @@ CATALOG = Catalog(
     ),
     Measure(
         name="partitions",
+        words="nodes of {system} that are cut off",
         unit=Unit.COUNT,
         help="Nodes that believe others to be gone, of /api/nodes.",
         limit=Limit(critical=Bound(0, Unit.COUNT)),
@@ -53,40 +57,56 @@ CATALOG = Catalog(
     ),
     Measure(
         name="messages",
+        words="messages that wait in queue {subject} of {system}",
         unit=Unit.COUNT,
         help="Messages ready, by queue, of /api/queues.",
         remedy="Scale the consumers, or see why they stopped.",
     ),
     Measure(
         name="unacknowledged",
+        words="messages of queue {subject} of {system} that are not acknowledged",
         unit=Unit.COUNT,
         help="Messages delivered and not acknowledged, by queue.",
         remedy="A consumer hangs or takes too much at once: look at its prefetch.",
     ),
     Measure(
         name="oldest_message",
+        words="age of the oldest message in queue {subject} of {system}",
         unit=Unit.SECONDS,
         help="Age of the message at a queue's head by its own timestamp; only where the publisher sets one.",
     ),
     Measure(
         name="consumers",
+        words="consumers of queue {subject} of {system}",
         unit=Unit.COUNT,
         worse=Worse.BELOW,
         help="Consumers, by queue, of /api/queues.",
         remedy="Start the consumers; see why they lost their connection.",
     ),
-    Measure(name="connections", unit=Unit.COUNT, help="Open connections, of /api/overview."),
-    Measure(name="channels", unit=Unit.COUNT, help="Open channels, of /api/overview."),
+    Measure(
+        name="connections", words="connections of {system}", unit=Unit.COUNT, help="Open connections, of /api/overview."
+    ),
+    Measure(name="channels", words="channels of {system}", unit=Unit.COUNT, help="Open channels, of /api/overview."),
     Measure(
         name="memory_used",
+        words="memory of node {subject} of {system}",
+        share="its watermark",
         unit=Unit.RATIO,
         help="Memory of each node against its watermark, at which publishers are blocked.",
         limit=Limit(warn=Bound(0.8, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),
         remedy="Drain the queues, or raise vm_memory_high_watermark.",
     ),
-    Measure(name="disk_free", unit=Unit.BYTES, worse=Worse.BELOW, help="disk_free of each node, of /api/nodes."),
+    Measure(
+        name="disk_free",
+        words="free disk of node {subject} of {system}",
+        unit=Unit.BYTES,
+        worse=Worse.BELOW,
+        help="disk_free of each node, of /api/nodes.",
+    ),
     Measure(
         name="files_used",
+        words="file descriptors of node {subject} of {system}",
+        share="its limit",
         unit=Unit.RATIO,
         help="File descriptors of each node against its limit.",
         limit=Limit(warn=Bound(0.8, Unit.RATIO), critical=Bound(0.95, Unit.RATIO)),

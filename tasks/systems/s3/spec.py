@@ -15,35 +15,42 @@ from tasks.core.units import Duration, Size, Unit
 CATALOG = Catalog(
     Measure(
         name="latency",
+        words="response time of {system}",
         unit=Unit.SECONDS,
         help="Time of one HEAD of the bucket on an open connection.",
         remedy="Look at the store's own health and at the network to it.",
     ),
     Measure(
         name="objects",
+        words="objects in {system}",
         unit=Unit.COUNT,
         help="Objects under the prefix; at least so many where the note says that the listing was cut.",
     ),
     Measure(
         name="size",
+        words="size of {system}",
         unit=Unit.BYTES,
         help="Bytes of the objects under the prefix; old versions and open uploads are not in it.",
         remedy="Look for a lifecycle rule that is missing or that does not run.",
     ),
     Measure(
         name="used",
+        words="size of {system}",
+        share="its quota",
         unit=Unit.RATIO,
         help="Size against the `quota` of the spec; only where it gives one.",
         remedy="Delete what is old, add a lifecycle rule, or give the store more room.",
     ),
     Measure(
         name="largest_object",
+        words="largest object in {system}",
         unit=Unit.BYTES,
         help="Size of the largest object under the prefix; the note names the three largest.",
         remedy="See whether it should be there, and who uploads such.",
     ),
     Measure(
         name="replication_lag",
+        words="age of the oldest object of {system} that its copy lacks",
         unit=Unit.SECONDS,
         help="Age of the oldest object that the `replica` lacks or has in another form; 0 where it has all. "
         "The note names it.",
@@ -51,24 +58,28 @@ CATALOG = Catalog(
     ),
     Measure(
         name="unreplicated",
+        words="objects of {system} that its copy lacks",
         unit=Unit.COUNT,
         help="Objects under the prefix that the `replica` lacks or has in another form; the note names the oldest.",
         remedy="See that what copies runs, and that it is not slower than what is written.",
     ),
     Measure(
         name="oldest_object",
+        words="age of the oldest object in {system}",
         unit=Unit.SECONDS,
         help="Age of the oldest object under the prefix; the note names it.",
         remedy="What should have deleted it? Look at the lifecycle rules and at the clean-up's queue.",
     ),
     Measure(
         name="newest_object",
+        words="age of the newest object in {system}",
         unit=Unit.SECONDS,
         help="Age of the newest object under the prefix; the note names it. Nothing new means that nothing is written.",
         remedy="Look at what writes there: a backup, an upload.",
     ),
     Measure(
         name="lifecycle_rules",
+        words="lifecycle rules of {system}",
         unit=Unit.COUNT,
         worse=Worse.BELOW,
         help="Enabled lifecycle rules of the bucket; 0 where it has no lifecycle configuration.",
@@ -83,12 +94,14 @@ CATALOG = Catalog(
     ),
     Measure(
         name="open_uploads",
+        words="open uploads to {system}",
         unit=Unit.COUNT,
         help="Multipart uploads that were begun and neither completed nor aborted, under the prefix.",
         remedy="Abort them; a rule AbortIncompleteMultipartUpload does it for good.",
     ),
     Measure(
         name="oldest_upload",
+        words="age of the oldest open upload to {system}",
         unit=Unit.SECONDS,
         help="Age of the oldest open multipart upload; the note names its key. Only where there is one.",
     ),
@@ -177,6 +190,10 @@ class Spec(ProtectedSpec):
         if (self.backup_access_key is None) != (self.backup_secret_key is None):
             raise ValueError("backup_access_key and backup_secret_key are given both or not at all")
         return self
+
+    def called(self, name: str) -> str:  # noqa: ARG002 - a bucket has a name of its own
+        """Return the bucket's own name, and the prefix where it is looked at alone."""
+        return f"bucket {self.bucket}" + (f", {self.prefix}" if self.prefix else "")
 
     def uses(self) -> tuple[Use, ...]:
         """Name the system that holds the copies too."""

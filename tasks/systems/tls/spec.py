@@ -16,6 +16,7 @@ _DAY = 86400.0
 CATALOG = Catalog(
     Measure(
         name="expires_in",
+        words="time until the certificate of {system} expires",
         unit=Unit.SECONDS,
         worse=Worse.BELOW,
         help="Time until the certificate that the server shows is no longer valid; negative when it has expired.",
@@ -38,7 +39,12 @@ CATALOG = Catalog(
         limit=Limit(critical=Bound(0, Unit.YES_NO)),
         remedy="Issue the certificate with this name among its subject alternative names.",
     ),
-    Measure(name="handshake", unit=Unit.SECONDS, help="Time to connect and to finish the TLS handshake."),
+    Measure(
+        name="handshake",
+        words="time of the TLS handshake with {system}",
+        unit=Unit.SECONDS,
+        help="Time to connect and to finish the TLS handshake.",
+    ),
     Measure(name="protocol", unit=Unit.TEXT, help="The protocol version that was agreed on."),
 )
 
