@@ -1,4 +1,4 @@
-"""One stack with a broken cache, one Chromium, and one run that was started from the form."""
+"""One stack with a broken cache for all tests of this folder, one Chromium, and one run started from the form."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def up(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.StackStatus]:  # noqa: ARG001
-    """Everything that `watchkeeper up` brings up, with the cache of apex stopped; not without a browser to see it."""
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.StackStatus]:
+    """Everything that `watchkeeper up` brings up, with the lab of apex alone, whose cache is stopped."""
     state = tmp_path_factory.mktemp("up") / "state"
     try:
         lab.up(["apex"], state / "lab")
@@ -46,6 +46,7 @@ def up(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         yield status
     finally:
         stack.down(state)
+        assert not stack.status(state).up
 
 
 @pytest.fixture(scope="package")

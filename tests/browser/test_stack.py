@@ -1,4 +1,4 @@
-"""The whole stack as `watchkeeper up` starts it, without the lab: a real server, worker, runner and scheduler."""
+"""The whole stack as `watchkeeper up` starts it: a real server, worker, runner and scheduler."""
 
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -17,16 +17,6 @@ ROOT = Path(__file__).parents[2]
 
 
 BEGAN = datetime.now(UTC)
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory):
-    state = tmp_path_factory.mktemp("stack")
-    try:
-        yield stack.up(state, lab=False)
-    finally:
-        stack.down(state)
-        assert not stack.status(state).up
 
 
 @pytest.fixture(scope="module")
