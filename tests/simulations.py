@@ -42,13 +42,28 @@ def teeth(random: Random, hours: int) -> Floats:
     return values
 
 
+def busy(random: Random, hours: int) -> Floats:
+    """Return what is quiet at night and restless at noon."""
+    day = np.sin(2 * np.pi * (np.arange(hours) + random.uniform(0, DAY)) / DAY)
+    return np.asarray(100 + 10 * day + random.normal(size=hours) * np.exp(random.uniform(0.7, 1.4) * day))
+
+
+def restless(random: Random, hours: int) -> Floats:
+    """Return noise around a day, now calm for weeks and now wild."""
+    wild = np.clip(np.exp(np.cumsum(random.normal(size=hours) * 0.03)), 0.1, 10)
+    day = np.sin(2 * np.pi * (np.arange(hours) + random.uniform(0, DAY)) / DAY)
+    return np.asarray(1000 + 10 * day + random.normal(size=hours) * wild)
+
+
 KINDS: dict[str, Callable[[Random, int], Floats]] = {
     "walks": walk,
     "growth": growth,
     "prices": prices,
     "saw-teeth": teeth,
+    "busy-hours": busy,
+    "restless": restless,
 }
-"""What intervals are easily too narrow on."""
+"""What intervals are easily too narrow or too wide on."""
 
 
 def filling(random: Random, hours: int) -> tuple[Floats, float]:

@@ -23,6 +23,7 @@ from tasks.core.forecasting.origins import runs_of, truth_of
 from tasks.core.forecasting.quality import Series
 from tasks.core.forecasting.shape import Shape, shape_of
 from tasks.core.forecasting.steps import Step
+from tasks.core.forecasting.swings import swings
 from tasks.core.forecasting.teeth import Teeth
 from tasks.core.forecasting.trends import theil_sen
 from tasks.core.forecasting.weights import combine, parts
@@ -107,9 +108,12 @@ def forecast(series: Series, question: Question) -> Forecast:
     made = _ensemble(shape, runs, truth)
     errors = ((truth - made.path[:-1]) / made.sizes[:-1])[:, np.isfinite(truth).any(axis=0)]
     looks = min(float(np.ptp(runs.past)) / errors.shape[1] + 1, len(errors))
-    lucky = luck(np.log(shape.level) if shape.grows else shape.level, seasons, runs, errors)
-    spread = spread_of(errors, horizon, looks, lucky)
-    if _broke(errors, spread, seasons):
+    moved = np.log(shape.level) if shape.grows else shape.level
+    restless, power = swings(moved, seasons, runs, errors)
+    errors = errors / restless[:-1, None]
+    lucky = luck(moved, seasons, runs, errors) ** (1 - power)
+    spread = spread_of(errors, horizon, looks, lucky * restless[-1])
+    if _broke(errors, spread.scale / restless[-1], seasons):
         note = "the newest values lie far from what was forecast of them: a new level or a burst, too early to tell"
         series = replace(series, notes=(*series.notes, note))
     value, spread = made.path[-1], replace(spread, scale=spread.scale * made.sizes[-1])
@@ -165,9 +169,9 @@ def _off(truth: Floats, path: Floats, sizes: Floats) -> float:
     return float(np.nanmean(np.abs(truth - path[:-1]) / sizes[:-1]))
 
 
-def _broke(errors: Floats, spread: Spread, seasons: Seasons) -> bool:
+def _broke(errors: Floats, scale: Floats, seasons: Seasons) -> bool:
     """Whether the newest quarter of a block is far off what the newest origin said of it."""
-    newest = errors[-1] / spread.scale[: errors.shape[1]]
+    newest = errors[-1] / scale[: errors.shape[1]]
     newest = newest[np.isfinite(newest)][-max(3, seasons.block // 4) :]
     return bool(len(newest) >= 3 and np.abs(np.median(newest)) > _FAR_OFF)  # noqa: PLR2004
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tasks.core.forecasting.arrays import Floats, Runs, Seasons
-from tasks.core.forecasting.autoregression import autoregression
+from tasks.core.forecasting.autoregression import autoregressions
 from tasks.core.forecasting.trends import Slopes, slopes_of
 
 _FAR = 4
@@ -120,8 +120,5 @@ def _regressions(values: Floats, seasons: Seasons, runs: Runs) -> dict[str, Floa
         lags["regression"] = (1, 2, 3)
     if seasons.tooth and first > 2 * seasons.tooth:
         lags["regression on teeth"] = (1, 2, seasons.tooth, seasons.tooth + 1)
-    return {
-        name: autoregression(values, runs, chosen)
-        for name, chosen in lags.items()
-        if first > max(chosen) + 4 * len(chosen)
-    }
+    fit = {name: chosen for name, chosen in lags.items() if first > max(chosen) + 4 * len(chosen)}
+    return autoregressions(values, runs, fit)

@@ -32,6 +32,9 @@ def runs_of(count: int, horizon: int, seasons: Seasons) -> Runs:
     origins = np.arange(count - begun, first - 1, -stride)[:_MOST][::-1]
     if not len(origins):
         origins = np.array([max(first, 1)])
+    if (near := min(-(-_MOST // len(origins)), stride // (2 * graded))) > 1:  # few days, and a horizon of hours
+        nearby = origins[:, None] - graded * np.arange(near - 1, -1, -1)[None, :]
+        origins = nearby[nearby >= first]
     return Runs(np.append(origins, count).astype(np.int64), horizon)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats, Runs
+from tasks.core.forecasting.arrays import Floats, Runs, median
 
 _WINDOWS = {"trend of a week": 8, "trend of a month": 29, "whole trend": 120}
 _FEWEST = 4
@@ -54,11 +54,13 @@ def medians(values: Floats, block: int) -> Floats:
 def _blocks_before(values: Floats, block: int, runs: Runs, count: int) -> Floats:
     """Return the medians of so many blocks before each earlier origin; one row each."""
     past = runs.past
-    if len(past) > 1 and not np.any(np.diff(past) % block):
-        lined = medians(values[: past[-1]], block)
-        ends = len(lined) - (past[-1] - past) // block
-        return np.asarray(lined[ends[:, None] + np.arange(-count, 0)[None, :]])
-    return np.array([medians(values[origin - count * block : origin], block) for origin in past]).reshape(-1, count)
+    rows = np.empty((len(past), count))
+    for phase in np.unique(past % block):
+        alike = past % block == phase
+        lined = medians(values[: past[alike][-1]], block)
+        ends = len(lined) - (past[alike][-1] - past[alike]) // block
+        rows[alike] = lined[ends[:, None] + np.arange(-count, 0)[None, :]]
+    return rows
 
 
 def _quick(rows: Floats) -> tuple[Floats, Floats]:
@@ -74,5 +76,5 @@ def theil_sen(points: Floats) -> tuple[float, float]:
     """Return the median slope between all pairs of points one step apart, and the line's height at the last."""
     at = np.arange(len(points), dtype=float)
     first, second = np.triu_indices(len(points), 1)
-    slope = float(np.median((points[second] - points[first]) / (at[second] - at[first])))
-    return slope, float(np.median(points + slope * (at[-1] - at)))
+    slope = median((points[second] - points[first]) / (at[second] - at[first]))
+    return slope, median(points + slope * (at[-1] - at))
