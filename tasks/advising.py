@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -60,7 +60,7 @@ class Gathering:
         measured: Mapping[str, Sequence[Measurement]],
     ) -> None:
         self._platform, self._access, self._now = platform, access, now
-        self._series = series_of(histories, measured)
+        self._histories, self._series = histories, series_of(histories, measured)
         self._unread: list[Unjudged] = []
 
     async def facts(self) -> Facts:
@@ -122,17 +122,30 @@ class Gathering:
         """Fill in what the platform's own systems of kind `queue` measured of it."""
         names = {trigger.queue for one in _queued(cluster) if one.name == name for trigger in one.triggers}
         for system, spec in self._platform.systems.items():
-            if names & {getattr(spec, field, None) for field in ("celery", "list")} - {None, ""}:
+            found = [of for name in names if name and (of := spec.length_of(name)) is not None]
+            if found:
                 limit = spec.limits.get("oldest_job")
-                length = queue.length if queue.length is not None else self._series.get(f"{system}/depth")
+                length, source = self._length(queue, system, found[0], names)
                 return replace(
                     queue,
                     length=length,
                     oldest=self._series.get(f"{system}/oldest_job"),
                     wait=limit.warn.number if limit is not None and limit.warn is not None else None,
-                    source=queue.source if queue.length is not None else "the health checks' reports",
+                    source=source,
                 )
         return queue
+
+    def _length(
+        self, queue: Queue, system: str, of: tuple[str, str], names: Collection[str]
+    ) -> tuple[pd.Series[float] | None, str]:
+        """Return how long a queue was and who says so: KEDA, an exporter, or else the kept reports."""
+        if queue.length is not None:
+            return queue.length, queue.source
+        told = next((one for one in self._histories if one.queue and one.queue[1] in names and len(one.times)), None)
+        if told is not None:
+            return self._series.get(told.key), "its exporter's metrics in Prometheus"
+        key = f"{system}/{of[0]}" + (f"[{of[1]}]" if of[1] else "")
+        return self._series.get(key), "the health checks' reports"
 
     def _cache(self, name: str, cache: Cache) -> Cache:
         return replace(cache, used=self._series.get(f"{name}/memory"))

@@ -73,6 +73,7 @@ class CapacityPlan(Run):
         self._judged: list[Judged] = []
         self._supposed: tuple[Supposed, ...] = ()
         self._histories: list[History] = []
+        self._queues: set[str] = set()
         self._outlooks: tuple[Outlook, ...] = ()
         self._new: list[tuple[datetime, Finding]] = []
 
@@ -96,7 +97,8 @@ class CapacityPlan(Run):
             except WatchkeeperError as error:
                 self.trouble(f"history of {name}", error, Outcome.ERRORED)
             else:
-                self._histories += [replace(one, key=f"{name}/{one.key}") for one in found]
+                told = (self._as_queue(replace(one, key=f"{name}/{one.key}")) for one in found)
+                self._histories += [one for one in told if one is not None]
         for what, read in (("kept reports", self._from_reports), ("vaults", self._from_vaults)):
             try:
                 self._histories += await asyncio.to_thread(lambda read=read: list(read()))  # type: ignore[misc]
@@ -108,6 +110,23 @@ class CapacityPlan(Run):
         except Exception as error:  # noqa: BLE001 - what runs out is told without advice too
             self.trouble("facts for advice", error, Outcome.ERRORED)
         self._histories += _durations(self._facts, self.platform)
+
+    def _as_queue(self, history: History) -> History | None:
+        """Give the length of a queue that the spec knows the spec's bounds and name; None where another told of it."""
+        kind, queue = history.queue or ("", "")
+        for name, spec in self.platform.systems.items():
+            if spec.kind != kind or (of := spec.length_of(queue)) is None:
+                continue
+            asked = Measurement(name=of[0], value=0.0, unit=Unit.COUNT, at=self.started, subject=of[1])
+            if (key := _key(name, asked)) in self._queues:
+                return None
+            self._queues.add(key)
+            limit, measure = spec.limit(asked), spec.measure(asked)
+            thresholds = thresholds_of(limit, measure.worse) if limit is not None else ()
+            remedy = (limit.remedy if limit else None) or measure.remedy or history.remedy
+            called = measure.called(spec.called(name), of[1])
+            return replace(history, thresholds=thresholds, remedy=remedy, name=called)
+        return history
 
     def look(self) -> None:
         """Forecast everything that was gathered; histories are kept for what is most urgent."""
@@ -203,6 +222,8 @@ class CapacityPlan(Run):
 
     def _measured(self, key: str, measurements: list[Measurement]) -> Iterator[History]:
         newest = measurements[-1]
+        if key in self._queues:
+            return  # a Prometheus tells of it by the hour
         if newest.unit not in _NUMBERS or isinstance(newest.value, str | bool):
             return
         spec = self.platform.systems[key.partition("/")[0]]

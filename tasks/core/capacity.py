@@ -45,6 +45,7 @@ class History:
         trouble: Why there is none.
         name: What a person calls it: `memory of worker in apex`; the key where it has no name.
         share: What a ratio is a share of: `its limit`.
+        queue: The kind of system that holds the queue whose length it is, and the queue; None where it is of none.
     """
 
     key: str
@@ -57,6 +58,7 @@ class History:
     trouble: str = ""
     name: str = ""
     share: str = ""
+    queue: tuple[str, str] | None = None
 
 
 class Ahead(Model):

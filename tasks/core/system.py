@@ -81,6 +81,10 @@ class SystemSpec(Model):
         limits = {name: limit for name, limit in self.limits.items() if name in names}
         return self.model_copy(update={"limits": limits})
 
+    def length_of(self, queue: str) -> tuple[str, str] | None:  # noqa: ARG002 - most kinds hold no queues
+        """Return the measurement and the subject that tell how long a queue is; None where it is not this system's."""
+        return None
+
     def severities(self) -> list[tuple[tuple[str, ...], str]]:
         """Name every severity in use with its path inside this system. Kinds with more limits extend it."""
         named: list[tuple[tuple[str, ...], str]] = [] if self.severity is None else [(("severity",), self.severity)]

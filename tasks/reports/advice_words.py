@@ -77,7 +77,7 @@ def facts(report: CapacityReport) -> Iterator[str]:
     """Yield what all of it would give back, and how much is right as it is."""
     given = gives(total([one.saving for one in report.advice if one.when is When.LATER]))
     if given:
-        yield f"what can wait would give back {given}"
+        yield f"what can wait {given}" if given.startswith("takes") else f"what can wait would give back {given}"
     if report.fine:
         yield f"{wording.plural(len(report.fine), 'thing')} looked at and left as found"
 

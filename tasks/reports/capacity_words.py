@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 from tasks.core.advice.model import When, Wrong
-from tasks.core.capacity import CapacityReport, Outlook
+from tasks.core.capacity import CapacityReport, Outlook, urgency
 from tasks.core.report import Verdict
 from tasks.core.results import Outcome
 from tasks.core.units import Unit, format_quantity
@@ -59,7 +59,9 @@ def sentence(report: CapacityReport) -> str:
 
 
 def _running_out(report: CapacityReport) -> list[Outlook]:
-    return [one for one in report.outlooks if one.outcome.is_problem and one.pressing]
+    """Return what reaches a bound, soonest first, as the dates that are told have it."""
+    found = [one for one in report.outlooks if one.outcome.is_problem and one.pressing]
+    return sorted(found, key=lambda one: (one.outcome.rank, urgency(telling(one))))
 
 
 def _reaches(one: Outlook, dates: Dates) -> str:
@@ -95,18 +97,21 @@ def _then(report: CapacityReport) -> Iterator[str]:
 
 
 def _first(report: CapacityReport) -> Iterator[str]:
-    """Say what to do first: the most urgent advice, else the remedy of what runs out first."""
+    """Say what to do first: what is advised at once, else the remedy of what runs out first, else what is advised."""
     soon = [one for one in report.advice if one.when is not When.LATER]
-    if soon:
+    remedy = next((one.remedy for one in _running_out(report)[:1]), "")
+    if soon and (soon[0].when is When.NOW or not remedy):
         more = f" {wording.plural(len(soon) - 1, 'other thing')} to do this month." if len(soon) > 1 else ""
         yield f"Do first: {wording.plain(soon[0].called, 100)}: {wording.plain(soon[0].do, 300)}.{more}"
-    elif remedy := next((one.remedy for one in report.outlooks if one.outcome.is_problem and one.remedy), ""):
-        yield f"Do first: {wording.plain(remedy, 300)}"
+    elif remedy:
+        more = f" {wording.plural(len(soon), 'other thing')} to do this month." if soon else ""
+        yield f"Do first: {wording.plain(remedy, 300)}{more}"
 
 
 def _parts(report: CapacityReport) -> Iterator[Part]:
     dates, zone = Dates(report), ZoneInfo(report.timezone)
-    bad = [one for one in report.outlooks if one.outcome.is_problem]
+    undated = [one for one in report.outlooks if one.outcome.is_problem and not one.pressing]
+    bad = [*_running_out(report), *undated]
     wrong = {one.key: one for one in report.wrong}
     drawn = [one for one in bad if one.history and one.ahead][:_MOST_CHARTS]
     notes = tuple(Line(text=note, outcome=Outcome.WARNED) for note in report.notes)

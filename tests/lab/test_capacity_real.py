@@ -20,6 +20,7 @@ pytestmark = pytest.mark.lab
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 DAYS = 40
 DISK_FULL, BUCKET_FULL, LEAK_FULL = 20, 50, 5
+QUEUE_LONG, MONGO_FULL = 12, 30
 """In so many days each of them reaches its bound of 90 %."""
 
 
@@ -36,6 +37,18 @@ def values(day: float, noise: float) -> dict[str, float]:
     }
 
 
+def exported(day: float) -> dict[str, float]:
+    """Return what exporters tell so many days from now: a queue that is too long and a disk that is full on a day."""
+    return {
+        'celery_queue_length{queue_name="celery"}': 100 - 1.5 * (QUEUE_LONG - day) + 3 * math.sin(2 * math.pi * day),
+        'rabbitmq_queue_messages_ready{vhost="/",queue="mail"}': 5 + 2 * math.sin(2 * math.pi * day),
+        'mongodb_dbstats_fsUsedSize{instance="db-1:9216",database="shop"}': 1e9 * (80 - 1.0 * (MONGO_FULL - day)),
+        'mongodb_dbstats_fsTotalSize{instance="db-1:9216",database="shop"}': 1e11,
+        'mongodb_dbstats_storageSize{instance="db-1:9216",database="shop"}': 1e9 * (40 + 0.8 * day),
+        'mongodb_dbstats_indexSize{instance="db-1:9216",database="shop"}': 1e9 * (10 + 0.2 * day),
+    }
+
+
 @pytest.fixture(scope="module")
 def seeded(prometheus_server):
     random = np.random.default_rng(1)
@@ -44,6 +57,7 @@ def seeded(prometheus_server):
         at = NOW + timedelta(minutes=15 * quarter)
         told = values(quarter / 96, float(random.normal()))
         lines += [f'seed_used{{of="{name}"}} {value} {int(at.timestamp() * 1000)}' for name, value in told.items()]
+        lines += [f"{name} {value} {int(at.timestamp() * 1000)}" for name, value in exported(quarter / 96).items()]
     body = "\n".join(lines).encode() + b"\n"
     for path, data in (("api/v1/import/prometheus", body), ("internal/force_flush", None)):
         urllib.request.urlopen(f"{prometheus_server.address}/{path}", data=data, timeout=20).close()  # noqa: S310
@@ -58,6 +72,14 @@ async def test_what_fills_up_is_named_with_the_date_that_was_seeded_and_nothing_
         "severities": {"P0": {"means": "down", "respond": "15m"}},
         "default_severity": {"warn": "P0", "critical": "P0"},
         "systems": {
+            "cache": {"kind": "redis", "url": {"env": "SEEDED_CACHE"}},
+            "work": {
+                "kind": "queue",
+                "title": "Celery",
+                "in": "cache",
+                "celery": "celery",
+                "limits": {"depth": {"warn": 100, "remedy": "Scale the workers."}},
+            },
             "metrics": {
                 "kind": "prometheus",
                 "url": seeded,
@@ -65,7 +87,7 @@ async def test_what_fills_up_is_named_with_the_date_that_was_seeded_and_nothing_
                     "used": {"query": "seed_used", "critical": "90%"},
                     "gone": {"query": "no_such", "warn": 1},
                 },
-            }
+            },
         },
     }
     (tmp_path / "seeded.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
@@ -82,6 +104,15 @@ async def test_what_fills_up_is_named_with_the_date_that_was_seeded_and_nothing_
         assert abs(off) < timedelta(days=max(0.05 * days, 1)), name
     assert {found[f"metrics/used[{name}]"].outcome for name in ("busy", "cleaned")} == {Outcome.PASSED}
     assert found["metrics/gone"].unfit == "the query answers no data"
+    (queue,) = [one for one in found.values() if one.name == "jobs that wait in Celery"]
+    assert (queue.pressing.limit, queue.remedy) == ("100", "Scale the workers.")
+    disk = found["metrics/mongodb_disk[db-1:9216]"]
+    for one, days in ((queue, QUEUE_LONG), (disk, MONGO_FULL)):
+        assert abs(one.pressing.median - (NOW + timedelta(days=days))) < timedelta(days=2), one.name
+    growing = found["metrics/mongodb_database[shop]"]
+    assert (growing.name, growing.outcome) == ("size of database shop with its indexes", Outcome.PASSED)
+    assert growing.ahead[-1].value == pytest.approx(1e9 * (50 + 60), rel=0.02)
+    assert found["metrics/rabbitmq_queue[mail /]"].name == "messages that wait in queue mail of /"
 
 
 @pytest.mark.parametrize("platform", platform_names())

@@ -55,6 +55,8 @@ async def test_a_user_with_the_grant_measures_the_database_of_its_uri(admin, gra
     assert finding(report, "members_down").outcome is Outcome.PASSED
     assert measured(report, "documents").value >= 50
     assert measured(report, "database_size").value > 0
+    assert 0 < measured(report, "index_size").value < measured(report, "database_size").value
+    assert measured(report, "collection_size", "orders").value > measured(report, "index_size").value
     assert measured(report, "oplog_window").value >= 0
     assert measured(report, "longest_operation").value >= 0
     assert "shop" in measured(report, "slowest_query").note

@@ -105,7 +105,7 @@ def advise(
         kind="autoscaler",
         when=_when(story, needs, sizes, now),
         do=requests.do(changes, [one for one in needs if one.growth]),
-        why=_why(story),
+        why=next(_reasons(story, needs)),
         changes=changes,
         evidence=(*_evidence(story, ahead), *requests.evidence(needs, usage)),
         replay=(*_replay(story), *requests.replay(needs, sizes, usage)),
@@ -222,7 +222,7 @@ def _short(story: _Story, scale: Scale) -> pd.Series[bool]:
 
 
 def _when(story: _Story, needs: list[Need], sizes: Mapping[str, requests.Sizes], now: datetime) -> When:
-    when = requests.when_of([one for one in needs if one.kills or one.throttled], sizes, story.usage, now)
+    when = requests.when_of([one for one in needs if one.kills or one.throttled or one.growth], sizes, story.usage, now)
     recent = story.load.index[-1] - pd.Timedelta(days=7)
     if story.bare or bool(_short(story, story.today)[story.load.index > recent].any()):
         when = When.NOW
@@ -231,15 +231,12 @@ def _when(story: _Story, needs: list[Need], sizes: Mapping[str, requests.Sizes],
     return when
 
 
-def _why(story: _Story) -> str:
-    """Return the reason that weighs most."""
-    return next(_reasons(story))
-
-
-def _reasons(story: _Story) -> Iterator[str]:
+def _reasons(story: _Story, needs: list[Need]) -> Iterator[str]:
+    """Yield the reasons, the one that weighs most first."""
     if story.bare:
         yield f"{', '.join(story.bare)} asks for no CPU: the autoscaler cannot compute a share of nothing"
     short = float(_short(story, story.today).sum()) * story.step
+    yield from () if short else requests.leaking(needs)
     if short:
         yield (
             f"at its ceiling of {story.scaler.maximum} it lacked pods for {format_duration(short)}; its peak of "

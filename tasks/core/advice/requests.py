@@ -186,10 +186,7 @@ def _reasons(needs: Sequence[Need], sizes: Mapping[str, Sizes], usage: Usage) ->
         had = max((kill.limit or 0.0 for kill in worst.kills), default=0.0)
         times = f"{len(worst.kills)} time" + "s" * (len(worst.kills) > 1)
         yield f"{worst.container.name} ran out of memory {times}" + (f" with {memory_text(had)}" if had else "")
-    leaking = min(needs, key=lambda one: (not one.growth, _left(one)))
-    if leaking.growth:
-        grows = f"{leaking.container.name} grows by {format_bytes(leaking.growth)} a day and gives nothing back"
-        yield grows + (f": at its limit in {max(left, 0):.0f} days" if (left := _left(leaking)) < _LEAK_TOLD else "")
+    yield from leaking(needs)
     held = max(needs, key=lambda one: one.throttled or 0.0)
     if _is_held_back(held):
         share = (held.throttled or 0.0) / max(_looked(usage), 1.0)
@@ -279,6 +276,14 @@ def unknown(needs: Sequence[Need]) -> Iterator[str]:
     for one in needs:
         if any(kill.limit is None for kill in one.kills):
             yield f"what {one.container.name} was allowed when its memory ran out"
+
+
+def leaking(needs: Sequence[Need]) -> Iterator[str]:
+    """Say of the container that leaks and is full first by how much it grows, and when it is at its limit."""
+    first = min(needs, key=lambda one: (not one.growth, _left(one)))
+    if first.growth:
+        grows = f"{first.container.name} grows by {format_bytes(first.growth)} a day and gives nothing back"
+        yield grows + (f": at its limit in {max(left, 0):.0f} days" if (left := _left(first)) < _LEAK_TOLD else "")
 
 
 def leak_words(growing: Sequence[Need]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from tasks.core.outlooks import look_ahead
 from tasks.core.units import Unit
 
 _NAMED = 5
+_SAME_ENDS = re.compile(r" \((.+) to \1\)")
 _GROWTH = re.compile(r"disk|inode|stor|size|bucket|objects|^used$|growth")
 _LOAD = re.compile(
     r"cpu|load|wanted|replicas|rate|request|connections|clients|pool|depth|queue|backlog|received|sent|throughput"
@@ -40,8 +41,13 @@ def earlier(histories: Sequence[History], factor: float, horizon: timedelta) -> 
             look_ahead(one, horizon, drawn=False).pressing for one in (history, replace(history, values=values))
         )
         if then is not None and then.state != "not within the horizon" and (was is None or was.text != then.text):
-            before = f" (as it is: {was.text})" if was is not None else ""
-            yield f"{history.name or history.key} reaches {then.limit}: {then.text}{before}"
+            before = f" (as it is: {_plain(was.text)})" if was is not None else ""
+            yield f"{history.name or history.key} reaches {then.limit}: {_plain(then.text)}{before}"
+
+
+def _plain(text: str) -> str:
+    """Leave out an interval whose ends read the same."""
+    return _SAME_ENDS.sub("", text)
 
 
 def unknown_of_histories(histories: Sequence[History]) -> Iterator[str]:

@@ -23,7 +23,7 @@ _PINGS = 5
 _MEBIBYTE = 2**20
 _PROFILED = timedelta(days=1)
 _PRIMARY, _SECONDARY, _ARBITER = 1, 2, 7
-_MOST_COLLECTIONS = 200
+_MOST_COLLECTIONS, _LARGEST = 200, 5
 _OPLOG = "local.oplog.rs"
 
 Document = dict[str, Any]
@@ -52,7 +52,8 @@ async def _command(client: Client, command: Document, database: str = "admin") -
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield connections, members, lag, operations, sizes, the slowest profiled query and the use of indexes.
 
-    Sources: ping, hello, serverStatus, replSetGetStatus, $currentOp, dbStats, $indexStats, the oplog, system.profile.
+    Sources: ping, hello, serverStatus, replSetGetStatus, $currentOp, dbStats, collStats, $indexStats, the oplog,
+    system.profile.
     """
     client = connect(access.resolver.resolve(spec.uri), within=spec.timeout, ca_bundle=access.ca_bundle)
     try:
@@ -191,6 +192,7 @@ async def _sizes(session: _Session) -> list[Reading]:
     stats = await session.command({"dbStats": 1}, session.database)
     return [
         session.read("database_size", float(stats["storageSize"] + stats["indexSize"])),
+        session.read("index_size", float(stats["indexSize"])),
         session.read("data_size", float(stats["dataSize"])),
         session.read("documents", stats["objects"]),
         session.read("collections", stats["collections"]),
@@ -212,12 +214,30 @@ async def _profile(session: _Session) -> list[Reading]:
     return [session.read("slowest_query", found["millis"] / 1000, note=note)]
 
 
+async def _names(session: _Session, database: str) -> list[str]:
+    """Return the database's own collections, by name."""
+    found = session.client.get_database(database, read_preference=ReadPreference.PRIMARY_PREFERRED)
+    listed = await found.list_collection_names(filter={"type": "collection"}, authorizedCollections=True)
+    return sorted(name for name in listed if not name.startswith("system."))
+
+
+async def _collections(session: _Session) -> list[Reading]:
+    """Tell how large the largest collections are, each with its indexes."""
+    if session.database is None:
+        return []
+    sizes: dict[str, float] = {}
+    for name in (await _names(session, session.database))[:_MOST_COLLECTIONS]:
+        stats = await session.command({"collStats": name}, session.database)
+        sizes[name] = float(stats["storageSize"] + stats["totalIndexSize"])
+    largest = sorted(sizes, key=lambda name: (-sizes[name], name))[:_LARGEST]
+    return [session.read("collection_size", sizes[name], name) for name in largest]
+
+
 async def _indexes(session: _Session) -> list[Reading]:
     if session.database is None:
         return []
     database = session.client.get_database(session.database, read_preference=ReadPreference.PRIMARY_PREFERRED)
-    names = sorted(await database.list_collection_names(authorizedCollections=True))
-    names = [name for name in names if not name.startswith("system.")]
+    names = await _names(session, session.database)
     uses: list[Use] = []
     for name in names[:_MOST_COLLECTIONS]:
         async with await database[name].aggregate([{"$indexStats": {}}]) as cursor:
@@ -248,6 +268,7 @@ _SECTIONS: dict[tuple[str, ...], _Section] = {
     ("connections_used", "connections"): _status,
     ("longest_operation",): _operations,
     ("database_size",): _sizes,
+    ("collection_size",): _collections,
     ("slowest_query",): _profile,
     ("unused_indexes",): _indexes,
 }

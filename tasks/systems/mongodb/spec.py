@@ -123,6 +123,18 @@ CATALOG = Catalog(
         help="Storage and indexes of the database, or of all of them where the spec names none.",
     ),
     Measure(
+        name="index_size",
+        words="size of the indexes of {system}",
+        unit=Unit.BYTES,
+        help="Indexes of the database: indexSize of dbStats; only where the spec names one.",
+    ),
+    Measure(
+        name="collection_size",
+        words="size of collection {subject} of {system}",
+        unit=Unit.BYTES,
+        help="Each of the five largest collections with its indexes, of collStats; only where a database is named.",
+    ),
+    Measure(
         name="data_size",
         words="uncompressed data of {system}",
         unit=Unit.BYTES,

@@ -1,7 +1,8 @@
 """What the usual exporters tell of room, asked of every Prometheus whatever its objectives: disks, memory, replicas.
 
-Metrics are those of node-exporter, the kubelet, cAdvisor, kube-state-metrics (v2), MinIO and redis_exporter, by their
-documented names. What an objective of the spec asks for already is not asked for twice.
+Metrics are those of node-exporter, the kubelet, cAdvisor, kube-state-metrics (v2), MinIO, redis_exporter,
+celery_exporter, RabbitMQ's own plug-in and mongodb_exporter, by their documented names. What an objective of the spec
+asks for already is not asked for twice.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Told(NamedTuple):
         remedy: What to do.
         words: What a person calls it, with the labels of the query in their places.
         share: What a ratio is a share of.
+        queues: The kind of system whose queues its subjects are; those of the spec have bounds of their own.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Told(NamedTuple):
     words: str
     share: str = ""
     unit: Unit = Unit.RATIO
+    queues: str = ""
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
@@ -194,6 +197,103 @@ TOLD = (
         "Let keys expire, or raise maxmemory.",
         "memory of Redis on {instance}",
         "its maxmemory",
+    ),
+    Told(
+        "celery_queue",
+        "celery_exporter",
+        "celery_queue_length",
+        "max by (queue_name) (celery_queue_length)",
+        None,
+        None,
+        "Scale the workers, and see what takes them so long.",
+        "jobs that wait in Celery's queue {queue_name}",
+        unit=Unit.COUNT,
+        queues="queue",
+    ),
+    Told(
+        "redis_queue",
+        "redis_exporter (check-single-keys)",
+        "redis_key_size",
+        "max by (key) (redis_key_size)",
+        None,
+        None,
+        "Scale what works on it, and see what takes it so long.",
+        "entries of {key} in Redis",
+        unit=Unit.COUNT,
+        queues="queue",
+    ),
+    *(
+        Told(
+            name,
+            "RabbitMQ",
+            metric,
+            f"max by (vhost, queue) ({metric})",
+            None,
+            None,
+            "Scale its consumers, and see what takes them so long.",
+            "messages that wait in queue {queue} of {vhost}",
+            unit=Unit.COUNT,
+            queues="rabbitmq",
+        )
+        for name, metric in (
+            ("rabbitmq_queue", "rabbitmq_queue_messages_ready"),
+            ("rabbitmq_queue_detailed", "rabbitmq_detailed_queue_messages_ready"),
+        )
+    ),
+    Told(
+        "rabbitmq_memory",
+        "RabbitMQ",
+        "rabbitmq_resident_memory_limit_bytes",
+        "max by (instance) (rabbitmq_process_resident_memory_bytes / (rabbitmq_resident_memory_limit_bytes > 0))",
+        0.8,
+        1.0,
+        "It blocks publishers at 100%: drain its queues, or give it more memory.",
+        "memory of RabbitMQ on {instance}",
+        "its watermark",
+    ),
+    Told(
+        "mongodb_disk",
+        "mongodb_exporter",
+        "mongodb_dbstats_fsTotalSize",
+        "max by (instance) (mongodb_dbstats_fsUsedSize / (mongodb_dbstats_fsTotalSize > 0))",
+        0.8,
+        0.95,
+        "Remove or archive what is old, compact, or grow the disk.",
+        "disk of MongoDB on {instance}",
+        "its size",
+    ),
+    Told(
+        "mongodb_database",
+        "mongodb_exporter",
+        "mongodb_dbstats_storageSize",
+        "max by (database) (mongodb_dbstats_storageSize + mongodb_dbstats_indexSize)",
+        None,
+        None,
+        "",
+        "size of database {database} with its indexes",
+        unit=Unit.BYTES,
+    ),
+    Told(
+        "mongodb_collection",
+        "mongodb_exporter (collstats-colls)",
+        "mongodb_collstats_storageStats_storageSize",
+        "max by (database, collection) (mongodb_collstats_storageStats_storageSize)",
+        None,
+        None,
+        "",
+        "size of collection {database}.{collection}",
+        unit=Unit.BYTES,
+    ),
+    Told(
+        "mongodb_indexes",
+        "mongodb_exporter (collstats-colls)",
+        "mongodb_collstats_storageStats_totalIndexSize",
+        "max by (database, collection) (mongodb_collstats_storageStats_totalIndexSize)",
+        None,
+        None,
+        "",
+        "size of the indexes of collection {database}.{collection}",
+        unit=Unit.BYTES,
     ),
 )
 

@@ -17,7 +17,7 @@ from tasks.core.capacity import History, Threshold, thresholds_of
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.system import Access, SystemSpec
 from tasks.core.units import Unit
-from tasks.systems.prometheus.exporters import Told, plain_label, untold
+from tasks.systems.prometheus.exporters import TOLD, Told, plain_label, untold
 from tasks.systems.prometheus.probe import subject_of
 from tasks.systems.prometheus.spec import Objective, Spec
 
@@ -56,7 +56,9 @@ async def histories(spec: SystemSpec, access: Access, since: datetime, until: da
 
 async def _told(api: Api, told: Told, since: datetime, until: datetime) -> list[History]:
     """Return what an exporter tells; nothing where it is not scraped."""
-    asked = _Asked(told.name, told.query, told.unit, told.thresholds, told.remedy, _place_of, told.called, told.share)
+    asked = _Asked(
+        told.name, told.query, told.unit, told.thresholds, told.remedy, _place_of, told.called, told.share, told.queues
+    )
     try:
         return await _read(api, asked, since, until)
     except WatchkeeperError as error:
@@ -66,8 +68,11 @@ async def _told(api: Api, told: Told, since: datetime, until: datetime) -> list[
 async def _of(api: Api, name: str, objective: Objective, since: datetime, until: datetime) -> list[History]:
     limits = thresholds_of(objective, objective.worse)
     named = _nothing if objective.single else subject_of
-    words, remedy = partial(called, objective.title or name.replace("_", " ")), objective.remedy or ""
-    asked = _Asked(name, objective.query, objective.measured_in, limits, remedy, named, words)
+    words = partial(called, objective.title or name.replace("_", " "))
+    alike = next((one for one in TOLD if one.metric in objective.query and one.unit is objective.measured_in), None)
+    remedy = objective.remedy or (alike.remedy if alike else "")
+    share = alike.share if alike else ""
+    asked = _Asked(name, objective.query, objective.measured_in, limits, remedy, named, words, share)
     try:
         found = await _read(api, asked, since, until)
     except WatchkeeperError as error:
@@ -84,6 +89,7 @@ class _Asked(NamedTuple):
     subject: Callable[[Labels], str]
     words: Callable[[Mapping[str, str]], str]
     share: str = ""
+    queues: str = ""
 
     @property
     def lowest(self) -> bool:
@@ -112,11 +118,16 @@ async def _read(api: Api, asked: _Asked, since: datetime, until: datetime) -> li
                 asked.remedy,
                 name=name,
                 share=asked.share,
+                queue=(asked.queues, _queue(dict(labels))) if asked.queues else None,
             )
         )
     if ranges.left_out:
         found.append(_silent(asked, f"{ranges.left_out:,} more series: only the {len(found):,} nearest are looked at"))
     return found
+
+
+def _queue(labels: Mapping[str, str]) -> str:
+    return next((labels[name] for name in ("queue_name", "queue", "key") if name in labels), "")
 
 
 def _nothing(_labels: Labels) -> str:

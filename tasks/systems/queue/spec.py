@@ -67,6 +67,10 @@ class Spec(SystemSpec):
             raise ValueError("a queue is exactly one of `list` and `celery`")
         return self
 
+    def length_of(self, queue: str) -> tuple[str, str] | None:
+        """Return the measurement that tells how long the queue is, where it is this one."""
+        return ("depth", "") if queue in (self.list, self.celery) else None
+
     def uses(self) -> tuple[Use, ...]:
         """Name the system that holds the queue too."""
         return (*super().uses(), Use(("in",), self.inside, ("redis",)))

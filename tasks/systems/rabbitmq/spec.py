@@ -127,3 +127,7 @@ class Spec(SystemSpec):
     virtual_host: str = Field("/", description="The virtual host to look at.")
     queues: tuple[str, ...] = Field((), description="Queues to look at; all of the virtual host where none is named.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]
+
+    def length_of(self, queue: str) -> tuple[str, str] | None:
+        """Return the measurement and the subject that tell how long a queue is, where it is looked at."""
+        return ("messages", queue) if not self.queues or queue in self.queues else None
