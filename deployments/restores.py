@@ -11,14 +11,13 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from deployments.recording import keep, record
 from tasks.core.drill import Drill
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.quarter import QuarterReport
 from tasks.core.report import Verdict
-from tasks.core.restore_plan import RestorePlan, RestoreReport
+from tasks.core.restore_plan import PlannedRestore, RestoreReport
 from tasks.core.settings import Settings
 from tasks.core.verify_report import VerifyReport
 from tasks.drill_evidence import keep_bundle
@@ -38,28 +37,28 @@ Told = Callable[[str], None]
 
 
 class Shown:
-    """What a command shows in the end: a plan alone, or a report with its bulletin."""
+    """What a command shows in the end: a plan or a report, with its bulletin."""
 
-    def __init__(self, result: RestorePlan | RestoreReport | VerifyReport | QuarterReport, lines: Any) -> None:
-        self._result, self._lines = result, lines
+    def __init__(self, result: PlannedRestore | RestoreReport | VerifyReport | QuarterReport, told: Bulletin) -> None:
+        self._result, self._told = result, told
 
     @property
     def fine(self) -> bool:
         """Whether the command ends with 0."""
-        return isinstance(self._result, RestorePlan) or self._result.verdict in (Verdict.PASSED, Verdict.WARNED)
+        return self._result.verdict in (Verdict.PASSED, Verdict.WARNED)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
-        return self._result.model_dump(mode="json")
+        """Return it as JSON holds it; of what is only planned, the plan, and whether it can be done here."""
+        found = self._result.model_dump(mode="json")
+        return found if "plan" not in found or "checks" not in found else _flat(found)
 
     def show(self) -> None:
         """Print it for a person."""
-        console = Console(highlight=False)
-        if isinstance(self._lines, Bulletin):
-            console.print(bulletin_terminal.render(self._lines))
-            return
-        for line in self._lines:
-            console.print(Text.assemble((f"{line.text:<14}", "bold"), " · ".join(line.facts)))
+        Console(highlight=False).print(bulletin_terminal.render(self._told))
+
+
+def _flat(planned: dict[str, Any]) -> dict[str, Any]:
+    return {**planned["plan"], "verdict": planned["verdict"], "checks": planned["checks"]}
 
 
 def restore_now(
@@ -74,7 +73,8 @@ def restore_now(
     restoring.tell = progress
     run = RestoreRun(restoring, system, wish, into)
     if only_plan:
-        return Shown(run.plan, list(restores.of_plan(run.plan, restoring.platform.zone)))
+        planned = run.planned()
+        return Shown(planned, restores.of_planned(planned))
     with _stopping(run.cancel):
         report = run.run(progress)
     bulletin = restores.of_restore(report)

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.forms import QuarterName
-from tasks.recoveries import publish_quarter
+from tasks.quarter_papers import publish_quarter
 
 
 @flow(name="dr-quarter", flow_run_name="all platforms {quarter}", timeout_seconds=1800)

@@ -8,14 +8,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
-from tasks.forms import PlatformName, SystemName
+from tasks.forms import PlatformName, ProtectedName
 from tasks.recoveries import open_reading, verify_and_publish
 
 
 @flow(name="verify-backups", flow_run_name="{platform}", timeout_seconds=12 * 3600)
 async def verify_backups(
     platform: PlatformName,
-    systems: list[SystemName] = [],  # noqa: B006
+    systems: list[ProtectedName] = [],  # noqa: B006
     level: Annotated[int, Field(ge=0, le=3)] = 3,
     tell: bool = True,  # noqa: FBT001, FBT002
 ) -> State[Any]:

@@ -21,6 +21,9 @@ PlatformName = Annotated[str, Field(json_schema_extra={"enum": list(platform_nam
 SystemName = Annotated[str, Field(json_schema_extra={"enum": list(system_names())})]
 """A system of any platform."""
 
+ProtectedName = Annotated[str, Field(json_schema_extra={"enum": list(system_names(protected=True))})]
+"""A system of any platform that is backed up."""
+
 ALL_OF_THE_SPEC = "all-of-the-spec"
 ScenarioName = Literal[
     "all-of-the-spec",
@@ -55,3 +58,8 @@ Moment = Annotated[
     str, Field(json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$"})
 ]
 """A time with its offset: 2026-11-20T06:00+05:00."""
+
+MomentOrNone = Annotated[
+    str, Field(json_schema_extra={"pattern": r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$"})
+]
+"""The same, or nothing."""

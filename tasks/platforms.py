@@ -36,12 +36,19 @@ def platform_names(settings: Settings | None = None) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def system_names(settings: Settings | None = None) -> list[str]:
-    """Return the names of all systems of all platforms, sorted; specs that cannot be read add none."""
+def system_names(settings: Settings | None = None, *, protected: bool = False) -> list[str]:
+    """Return the names of all systems of all platforms, sorted; specs that cannot be read add none.
+
+    Args:
+        settings: Where the specs are; the environment's by default.
+        protected: Only those that are backed up.
+    """
     names: set[str] = set()
     for platform in platform_names(settings):
         systems = _raw(platform, settings or Settings()).get("systems")
-        names |= set(systems) if isinstance(systems, dict) else set()
+        for name, spec in systems.items() if isinstance(systems, dict) else ():
+            if not protected or (isinstance(spec, dict) and "backup" in spec):
+                names.add(name)
     return sorted(names)
 
 

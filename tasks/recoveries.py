@@ -28,7 +28,7 @@ from tasks.checks import slot
 from tasks.clients.threads import Job, in_thread
 from tasks.core.drill import Drill
 from tasks.core.drill_plan import Scenario
-from tasks.core.errors import WatchkeeperError
+from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.report import Verdict
 from tasks.core.restore_plan import RestoreReport
 from tasks.core.results import Outcome
@@ -38,10 +38,8 @@ from tasks.drill_evidence import keep_bundle
 from tasks.drill_journal import left_behind, under_way
 from tasks.drilling import Asked, Drilling
 from tasks.forms import ALL_OF_THE_SPEC
-from tasks.platforms import access
-from tasks.publishing import publish_bulletin
-from tasks.quarters import QuarterRun
-from tasks.reports import drills, quarters, restores
+from tasks.publishing import publish_artifacts, publish_bulletin
+from tasks.reports import drills, restores
 from tasks.restore_runs import RestoreRun, VerifyRun
 from tasks.restoring import Restoring, Wish
 from tasks.runs import Run
@@ -117,6 +115,18 @@ async def keep_evidence(drilling: Drilling, drill: Drill) -> None:
     get_run_logger().info("the evidence is kept in %s", await in_thread(keep_bundle, drilling, drill))
 
 
+def moment_of(text: str) -> datetime | None:
+    """Read the time of a form; nothing is none.
+
+    Raises:
+        ConfigError: It is no time.
+    """
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise ConfigError(f"{text!r} is no time", hint="write 2026-11-26T08:30:00+00:00") from None
+
+
 class Kept:
     """Carries results out of a task; Prefect's log shows how many there are, and no more."""
 
@@ -139,9 +149,7 @@ async def restore_and_publish(
     """Plan a restore and, where that is asked for, carry it out and publish what came of it, however it ended."""
     run = await plan_restore(restoring, system, wish, into)
     if only_plan:
-        lines = restores.of_plan(run.plan, restoring.platform.zone)
-        said = "; ".join(f"{line.text} {', '.join(line.facts)}" for line in lines)
-        return Completed(name="Planned", message=said)
+        return await show_plan(run)
     job = Job(partial(run.run, get_run_logger().info), run.cancel)
     restoring_it: Any = restore_system(job, system, return_state=True)
     report, end = await _however_it_ends(job, restoring_it, run.so_far)
@@ -153,6 +161,17 @@ async def restore_and_publish(
         return faces.OfBulletin(told, restores.of_restore(told))
 
     return await _publish(run, make, tell=tell, end=end)
+
+
+async def show_plan(run: RestoreRun) -> State[Any]:
+    """Show in the Prefect UI what a restore would do, and whether it can be done here; nothing is done or kept."""
+    planned = (await in_thread(run.planned)).model_copy(update={"run_url": flow_run.ui_url})
+    made = faces.OfBulletin(planned, restores.of_planned(planned))
+    showing: Any = publish_artifacts(made, return_state=True)
+    await showing
+    if planned.verdict is Verdict.PASSED:
+        return Completed(name="Planned", message=made.headline)
+    return Failed(message=made.headline)
 
 
 async def verify_and_publish(restoring: Restoring, systems: Sequence[str], level: int, *, tell: bool) -> State[Any]:
@@ -235,29 +254,6 @@ async def drill_each_and_publish(
         for one in (named if scenario == ALL_OF_THE_SPEC else [scenario])
     ]
     return next((one for one in states if one.is_failed()), states[-1])
-
-
-@task(name="gather-drills", task_run_name="gather {quarter}", cache_policy=NO_CACHE)
-async def gather_drills(quarter: str) -> Kept:
-    """Read every platform's drills of a quarter from the reports that were kept.
-
-    Raises:
-        ConfigError: It is no quarter, or one that is still to come; or there is no platform.
-    """
-    settings = Settings()
-    run = await in_thread(QuarterRun, quarter, settings, access(settings))
-    return Kept(run, await in_thread(run.gather))
-
-
-async def publish_quarter(quarter: str, *, tell: bool) -> State[Any]:
-    """Publish one paper over every platform's drills of a quarter; then fail where one is not proven to come back."""
-    run, found = (await gather_drills(quarter)).results
-
-    def make() -> faces.OfBulletin:
-        report = run.report(found, scheduled=slot(), run_url=flow_run.ui_url)
-        return faces.OfBulletin(report, quarters.bulletin(report))
-
-    return await publish_bulletin(run, make, tell=tell, status=False)
 
 
 async def publish_crashed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001

@@ -11,10 +11,11 @@ from tasks.core import restore_plan, verify_report
 from tasks.core.drill import outcome_of
 from tasks.core.errors import ConfigError, Garbled, WatchkeeperError
 from tasks.core.restore import Assertion, Phase
-from tasks.core.restore_plan import SCRATCH, RestorePlan, RestoreReport
+from tasks.core.restore_plan import PLAN_FLOW, SCRATCH, PlannedRestore, RestorePlan, RestoreReport
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.verify_report import Verified, VerifyReport
+from tasks.preflight import preflight
 from tasks.restoring import Chosen, Restoring, Timer, Wish
 from tasks.runs import Run
 from tasks.systems import kinds
@@ -41,6 +42,23 @@ class RestoreRun(Run):
         self.chosen = restoring.choose(system, wish)
         self.plan: RestorePlan = restoring.plan(self.chosen, into)
         self.timer = Timer(restoring.access.now)
+
+    def planned(self) -> PlannedRestore:
+        """Look at all that the restore needs, and say whether it can be done here. Nothing is written."""
+        looked = preflight(self.restoring, {self.system: self.chosen}, lambda _chosen: self.restoring.identity)
+        checks = [held for _, held in looked]
+        if self.address is not None:
+            checks.append(self._place_is_not_live(self.address))
+        return PlannedRestore(**self.head(PLAN_FLOW), plan=self.plan, checks=tuple(checks))
+
+    def _place_is_not_live(self, address: str) -> Assertion:
+        name = "the place is not live"
+        try:
+            self.restoring.must_be_another_place(self.chosen, address)
+        except WatchkeeperError as error:
+            said, cure = self._said(error)
+            return Assertion(name=name, level=0, outcome=Outcome.FAILED, note=said, expected=cure)
+        return Assertion(name=name, level=0, outcome=Outcome.PASSED, observed=self.into)
 
     def cancel(self) -> None:
         """Stop at the next step; called from another thread."""

@@ -24,12 +24,11 @@ from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, Permanen
 from tasks.core.manifest import Manifest
 from tasks.core.moments import must_be_a_moment
 from tasks.core.platform import PlatformSpec
-from tasks.core.references import AddressReference, references_in
-from tasks.core.restore import Order, Phase, Restored, Source
+from tasks.core.restore import Endpoints, Order, Phase, Restore, Restored, Source
 from tasks.core.restore_plan import SCRATCH, LastTime, RestorePlan
 from tasks.core.settings import Settings
-from tasks.core.system import Access, ProtectedSpec, SystemSpec
-from tasks.core.vaults import FolderVault, VaultSpec
+from tasks.core.system import Access, ProtectedSpec
+from tasks.live_places import live_places, must_not_be_live
 from tasks.systems import kinds
 from tasks.vault.keys import Identity
 from tasks.vault.opening import identity_of, open_platform_vault
@@ -43,7 +42,6 @@ _SLICES = frozenset({"oplog"})
 _ROOM = 1.2
 """So much more than its plain bytes may a copy need in scratch: indexes, write-ahead log, files beside each other."""
 _BASE_ROOM = 256 << 20
-_FOLDER = "file:"
 
 
 @dataclass(frozen=True)
@@ -342,14 +340,9 @@ class Restoring:
             ConfigError: The place is a live system, there is no room, or the wish cannot be met.
             WatchkeeperError: As the kind says.
         """
-        able = kinds()[chosen.spec.kind].restore()
-        if able is None:
-            raise NotOffered(
-                f"this version of Watchkeeper does not restore {chosen.spec.kind} systems", system=chosen.system
-            )
-        restore, endpoints = able
+        restore, _ = _able(chosen)
         if into is not None:
-            self.must_not_be_live(into, endpoints(into))
+            self.must_be_another_place(chosen, into)
         source = source or self.source(chosen, identity)
         folders = [chosen.manifest.folder, *(_beside(chosen.manifest, parent) for parent in chosen.manifest.parents)]
         with self._folder(chosen) as folder, _held(chosen.vault, folders, who):
@@ -367,75 +360,18 @@ class Restoring:
             with restore(chosen.spec, self.access, source, order) as restored:
                 yield restored
 
-    def must_not_be_live(self, into: str, places: frozenset[str]) -> None:
-        """Refuse a place that is a live system of any platform, whatever it is called.
+    def must_be_another_place(self, chosen: Chosen, into: str) -> None:
+        """Refuse an address that leads to a live system or vault of any platform, or nowhere that can be told.
 
         Raises:
-            ConfigError: It is one.
+            ConfigError: It does.
         """
-        for name, live in self.live().items():
-            if same := shared(places, live):
-                raise ConfigError(
-                    f"the target is the live system {name} ({', '.join(sorted(same))})",
-                    operation="restore",
-                    hint="restore into scratch, or into an empty place of its own; "
-                    "to replace what is live is a runbook of its own, with an approval and an undo",
-                )
-        if not places:
-            raise ConfigError(
-                f"nobody can tell where {self.access.resolver.scrub(into)} leads", hint="give an address with a host"
-            )
+        _, endpoints = _able(chosen)
+        must_not_be_live(into, endpoints(into), self.live(), self.access)
 
     def live(self) -> dict[str, frozenset[str]]:
         """Return where every live system and vault of every platform leads, as far as its address is set here."""
-        found: dict[str, frozenset[str]] = {}
-        for name in dict.fromkeys((self.platform.platform, *platforms.platform_names(self.settings))):
-            with suppress(ConfigError):
-                spec = self.platform if name == self.platform.platform else platforms.load(name, self.settings)
-                for system, one in spec.systems.items():
-                    found[f"{name}/{system}"] = self._places(one)
-                for vault, kept in spec.vaults.items():
-                    found[f"{name}/vault {vault}"] = self._kept_in(kept)
-        return found
-
-    def _kept_in(self, vault: VaultSpec) -> frozenset[str]:
-        """Return where a vault leads, as the kinds say it whose targets may be a folder or a bucket."""
-        able = kinds()["files" if isinstance(vault, FolderVault) else "s3"].restore()
-        with suppress(WatchkeeperError, ValueError):
-            if able is not None:
-                return able[1](self._vault_address(vault))
-        return frozenset()
-
-    def _vault_address(self, vault: VaultSpec) -> str:
-        resolve = self.access.resolver.resolve
-        if isinstance(vault, FolderVault):
-            return resolve(vault.path)
-        return f"{resolve(vault.endpoint).rstrip('/')}/{vault.bucket}" if vault.endpoint else f"s3://{vault.bucket}"
-
-    def _places(self, spec: SystemSpec) -> frozenset[str]:
-        able = kinds()[spec.kind].restore()
-        if able is None:
-            return frozenset()
-        _, endpoints = able
-        places: set[str] = set()
-        for address in self._addresses(spec):
-            with suppress(WatchkeeperError, ValueError):
-                places |= endpoints(address)
-        return frozenset(places)
-
-    def _addresses(self, spec: SystemSpec) -> Iterator[str]:
-        """Yield what the spec's references resolve to; secrets among them lead nowhere."""
-        if (told := kinds()[spec.kind].address()) is not None:
-            with suppress(WatchkeeperError):
-                yield told(spec, self.access)
-            return
-        for _, reference in references_in(spec):
-            with suppress(WatchkeeperError):
-                yield self.access.resolver.resolve(reference)
-        for name, about in type(spec).model_fields.items():
-            value = getattr(spec, name)
-            if isinstance(value, str) and AddressReference.__name__ in repr(about):
-                yield value
+        return live_places(self.platform, self.access, self.settings)
 
     @contextmanager
     def _folder(self, chosen: Chosen) -> Iterator[Path]:
@@ -488,15 +424,18 @@ class Restoring:
         return text
 
 
-def shared(places: frozenset[str], live: frozenset[str]) -> frozenset[str]:
-    """Return what of some places is live: the same address, or a folder that lies in a live one or holds it."""
-    folders = [Path(place.removeprefix(_FOLDER)) for place in live if place.startswith(_FOLDER)]
+def _able(chosen: Chosen) -> tuple[Restore, Endpoints]:
+    """Return what restores a backup, and what tells where an address leads.
 
-    def lies_over(place: str) -> bool:
-        path = Path(place.removeprefix(_FOLDER))
-        return any(path.is_relative_to(one) or one.is_relative_to(path) for one in folders)
-
-    return places & live | {place for place in places if place.startswith(_FOLDER) and lies_over(place)}
+    Raises:
+        NotOffered: This version cannot restore the kind.
+    """
+    able = kinds()[chosen.spec.kind].restore()
+    if able is None:
+        raise NotOffered(
+            f"this version of Watchkeeper does not restore {chosen.spec.kind} systems", system=chosen.system
+        )
+    return able
 
 
 def room_for(manifest: Manifest) -> int:

@@ -14,6 +14,7 @@ from tasks.core.results import Outcome
 from tasks.core.run_report import RunReport
 
 FLOW = "restore-datastore"
+PLAN_FLOW = "restore-plan"
 SCRATCH = "scratch"
 
 
@@ -48,6 +49,23 @@ class RestorePlan(Model):
     parts: int
     last: LastTime | None = Field(None, description="When a backup of this system and method was restored last.")
     verified: AwareDatetime | None = Field(None, description="When this very backup was proven last.")
+
+
+class PlannedRestore(RunReport):
+    """What a restore would do, and whether it can be done here; nothing was done."""
+
+    flow: Literal["restore-plan"] = "restore-plan"
+    plan: RestorePlan
+    checks: tuple[Assertion, ...] = Field((), description="Room, programs, the key, and that the place is not live.")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def verdict(self) -> Verdict:
+        """Failed where something that a restore needs is not right, unknown where it could not be told."""
+        outcomes = {one.outcome for one in self.checks}
+        if Outcome.FAILED in outcomes:
+            return Verdict.FAILED
+        return Verdict.PASSED if outcomes <= {Outcome.PASSED} else Verdict.UNKNOWN
 
 
 class RestoreReport(RunReport):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 from tasks.core.report import Verdict
 from tasks.core.restore import Assertion
-from tasks.core.restore_plan import RestorePlan, RestoreReport
+from tasks.core.restore_plan import PlannedRestore, RestorePlan, RestoreReport
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes
 from tasks.core.verify_report import Verified, VerifyReport
@@ -30,8 +31,54 @@ _VERIFY = {
 }
 
 
-def of_plan(plan: RestorePlan, zone: ZoneInfo) -> Iterator[Line]:
-    """Yield what a restore will do."""
+_PLAN = {
+    Verdict.FAILED: "cannot be done here",
+    Verdict.UNKNOWN: "could not be told",
+    Verdict.WARNED: "can be done",
+    Verdict.PASSED: "can be done",
+}
+
+
+def of_planned(report: PlannedRestore) -> Bulletin:
+    """Return what a restore would do, whether it can be done here, and how it is done."""
+    plan, zone = report.plan, ZoneInfo(report.timezone)
+    bad = [one for one in report.checks if one.outcome is not Outcome.PASSED]
+    shows = plan.until or plan.consistent_as_of
+    sentence = (
+        f"{plan.system} as of {shows.astimezone(zone):%Y-%m-%d %H:%M:%S %Z} into {plan.into}: nothing is done yet"
+    )
+    do = Line(text="run it again with `plan` switched off, or", code=_command(plan))
+    parts = (
+        Part(title="What is missing", lines=tuple(_lacking(one) for one in bad)),
+        Part(title="What would be done", lines=tuple(of_plan(plan, zone))),
+        Part(title="Whether it can be done here", table=_needs(report)),
+        Part(title="To do it", lines=() if bad else (do,)),
+    )
+    what = f"plan to restore {plan.system}"
+    return words.bulletin(report, what, word=_PLAN[report.verdict], sentence=sentence, parts=parts)
+
+
+def _lacking(one: Assertion) -> Line:
+    return Line(text=one.name, outcome=one.outcome, note=one.note or one.observed, remedy=one.expected)
+
+
+def _needs(report: PlannedRestore) -> Table:
+    rows = (Row(cells=(one.name, one.observed or one.note, one.expected), outcome=one.outcome) for one in report.checks)
+    return Table(heads=("what is needed", "observed", "expected"), rows=tuple(rows), wraps=True)
+
+
+def _command(plan: RestorePlan) -> str:
+    words = ["watchkeeper", "restore", f"{plan.platform}/{plan.system}/{plan.backup}", "--into", plan.into]
+    words += ["--at", plan.until.isoformat()] if plan.until else []
+    words += ["--position", plan.position] if plan.position else []
+    words += ["--latest"] if plan.latest else []
+    for one in plan.only:
+        words += ["--only", one]
+    return shlex.join([*words, "--vault", plan.vault])
+
+
+def of_plan(plan: RestorePlan, zone: ZoneInfo, *, is_done: bool = False) -> Iterator[Line]:
+    """Yield what a restore will do; once it is done, not how the backup stood before."""
     shows = plan.consistent_as_of.astimezone(zone)
     size = f"{format_bytes(plan.plain_bytes)}, {format_bytes(plan.stored_bytes)} stored"
     yield Line(
@@ -45,6 +92,8 @@ def of_plan(plan: RestorePlan, zone: ZoneInfo) -> Iterator[Line]:
     yield Line(text="into", facts=(plan.into, *wanted))
     if plan.parents:
         yield Line(text="reads as well", facts=plan.parents)
+    if is_done:
+        return
     yield Line(text="last time", facts=tuple(_last_time(plan, zone)))
     proven = plan.verified.astimezone(zone) if plan.verified else None
     yield Line(text="proven", facts=(f"{proven:%Y-%m-%d %H:%M %Z}" if proven else "this very backup not yet",))
@@ -65,7 +114,7 @@ def of_restore(report: RestoreReport) -> Bulletin:
     zone = ZoneInfo(report.timezone)
     bad = [one for one in report.assertions if one.outcome.is_problem]
     newest = report.recovered_to.astimezone(zone) if report.recovered_to else None
-    sentence = f"{report.plan.system} {_RESTORE[report.verdict]} in {told(report.seconds)}"
+    sentence = f"{report.plan.system} {_RESTORE[report.verdict]} in {told(report.seconds)}, in {report.plan.into}"
     sentence += f"; newest record {newest:%Y-%m-%d %H:%M:%S %Z}" if newest else ""
     failed = (
         [Line(text="the restore", outcome=report.outcome, note=report.error, remedy=report.hint)]
@@ -74,7 +123,7 @@ def of_restore(report: RestoreReport) -> Bulletin:
     )
     parts = (
         Part(title="What went wrong", lines=tuple(failed if report.error else ())),
-        Part(title="What was done", lines=tuple(of_plan(report.plan, zone))),
+        Part(title="What was done", lines=tuple(of_plan(report.plan, zone, is_done=True))),
         Part(title="What did not hold", lines=tuple(_assertion(one) for one in bad)),
         Part(title="Phases", table=_phases(report), aside=True),
         Part(title="Assertions", table=_table(report.assertions), aside=True),
@@ -159,5 +208,8 @@ def _table(assertions: tuple[Assertion, ...]) -> Table:
 
 
 def _phases(report: RestoreReport) -> Table:
-    rows = (Row(cells=(phase.phase.value, told(phase.seconds))) for phase in report.phases)
+    spent: dict[str, float] = {}
+    for phase in report.phases:
+        spent[phase.phase.value] = spent.get(phase.phase.value, 0.0) + phase.seconds
+    rows = (Row(cells=(name, told(seconds))) for name, seconds in spent.items())
     return Table(heads=("phase", "took"), rows=tuple(rows))

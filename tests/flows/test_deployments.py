@@ -1,5 +1,6 @@
 """prefect.yaml against the code: Prefect itself deploys a flow that cannot even be imported."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -116,3 +117,27 @@ def test_the_form_offers_the_platforms_and_their_systems(monkeypatch):
     assert schema["properties"]["systems"]["items"]["enum"] == system_names()
     assert all(field["title"] and field["description"] for field in schema["properties"].values())
     assert schema["required"] == ["platform"]
+
+
+@pytest.mark.parametrize("name", ["restore_datastore", "verify_backups", "dr_drill"])
+def test_a_form_that_reads_backups_offers_what_is_backed_up_and_takes_no_time_without_an_offset(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    fields = load_flow_from_entrypoint(f"flows/{name}.py:{name}").parameters.model_dump()["properties"]
+    systems = fields["system"] if "system" in fields else fields["systems"]["items"]
+    assert systems["enum"] == system_names(protected=True)
+    assert set(systems["enum"]) < set(system_names())
+    assert all(field["title"] and field["description"] for field in fields.values())
+    if "at" in fields:
+        takes = re.compile(fields["at"]["pattern"])
+        assert takes.search("")
+        assert takes.search("2026-11-26T08:30:00+05:00")
+        assert takes.search("2026-11-26T08:30Z")
+        assert not takes.search("2026-11-26T08:30:00")
+
+
+def test_the_quarters_paper_is_made_some_days_after_the_last_drill():
+    (entry,) = [one for one in CONTENT["deployments"] if one["entrypoint"].endswith(":dr_quarter")]
+    (drilled,) = {one["schedules"][0]["rrule"].split("RRULE:")[1] for one in DRILLS.values()}
+    (schedule,) = entry["schedules"]
+    months, day = schedule["rrule"].split("RRULE:")[1].rsplit("BYDAY=", 1)
+    assert (drilled, day) == (f"{months}BYDAY=2WE", "3TH")

@@ -92,7 +92,9 @@ async def test_a_weeks_verification_is_recorded_told_and_fails_where_a_backup_do
 async def test_a_restore_is_only_planned_until_a_person_says_otherwise(place):
     planned = await restore_datastore("tiny", "uploads", return_state=True)
     assert planned.name == "Planned"
-    assert "into scratch" in planned.message
+    assert "into scratch: nothing is done yet" in planned.message
+    shown = await artifacts(planned.state_details.flow_run_id)
+    assert "watchkeeper restore tiny/uploads/" in shown["restore-plan-tiny"]
     assert kept(place, "restore-datastore") == []
     into = str(place / "back")
     done = await restore_datastore("tiny", "uploads", into=into, plan=False, return_state=True)
@@ -103,6 +105,8 @@ async def test_a_restore_is_only_planned_until_a_person_says_otherwise(place):
 @pytest.mark.usefixtures("tiny")
 async def test_a_live_target_is_refused_and_the_run_fails(place):
     into = str(place / "uploads")
+    planned = await restore_datastore("tiny", "uploads", into=into, return_state=True)
+    assert (planned.type.value, "cannot be done here" in planned.message) == ("FAILED", True)
     state = await restore_datastore("tiny", "uploads", into=into, plan=False, tell=False, return_state=True)
     assert state.type.value == "FAILED"
     assert "is the live system tiny/uploads" in kept(place, "restore-datastore")[0]["error"]

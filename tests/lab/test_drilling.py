@@ -291,6 +291,41 @@ def test_a_live_place_is_refused_by_where_it_leads_and_not_by_its_name(place):
     assert len(list((folder / "live" / "uploads").iterdir())) == 20
 
 
+def test_what_lies_in_a_live_folder_or_around_one_is_live_too_and_so_is_a_vault(place):
+    folder, _, _ = place
+    take()
+    restoring = Restoring.open("shop", Settings())
+    for into, what in (
+        (folder / "live" / "configuration" / "new", "shop/configuration"),
+        (folder / "live", "shop/"),
+        (folder / "vault", "shop/vault local"),
+        (folder / "vault" / "new", "shop/vault local"),
+    ):
+        report = RestoreRun(restoring, "uploads", Wish(), str(into)).run()
+        assert f"is the live system {what}" in report.error
+    assert not (folder / "vault" / "new").exists()
+    assert RestoreRun(restoring, "uploads", Wish(), str(folder / "livelier")).run().verdict is Verdict.PASSED
+
+
+def test_a_plan_says_whether_it_can_be_done_here_and_does_nothing(place, monkeypatch):
+    folder, _, _ = place
+    backup = take()["uploads"]
+    before = vault_files(folder)
+    code, text = command("restore", "shop/uploads", "--into", "back", "--only", "1.bin", "--plan")
+    assert code == 0
+    said = " ".join(text.split())
+    assert f"watchkeeper restore shop/uploads/{backup.id} --into back --only 1.bin --vault local" in said
+    assert "the place is not live" in said
+    code, text = command("restore", "shop/uploads", "--into", str(folder / "live" / "uploads"), "--plan", "--json")
+    assert (code, json.loads(text)["verdict"]) == (1, "failed")
+    assert "is the live system shop/uploads" in text
+    monkeypatch.setenv("SHOP_IDENTITY", new_key().identity)
+    code, text = command("restore", "shop/uploads", "--plan")
+    assert code == 1
+    assert "the key" in text
+    assert (vault_files(folder), (folder / "back").exists()) == (before, False)
+
+
 def test_a_named_place_is_filled_and_one_that_is_not_empty_is_refused(place):
     folder, _, _ = place
     take()
