@@ -25,7 +25,7 @@ from tasks.core.errors import ConfigError, Garbled, TransientError, WatchkeeperE
 from tasks.core.restore import Order, Phase
 from tasks.core.results import Outcome
 from tasks.core.system import Access
-from tasks.systems.postgres import backup, load, overlap, scratch, verify
+from tasks.systems.postgres import backup, load, pouring, scratch, verify
 from tasks.systems.postgres.restore import endpoints, restore
 from tasks.systems.postgres.spec import Plan, Spec
 from tests.sinks import MemorySink
@@ -379,7 +379,7 @@ def test_dumps_become_databases_of_a_scratch_server_with_their_roles_and_counts(
 
 
 def test_one_database_alone_is_restored_with_parallel_jobs(history, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.systems.postgres.load._SPOOL_FROM", 0)
+    monkeypatch.setattr("tasks.systems.postgres.load._POUR_FROM", 0)
     with restored(history, history.dumps, tmp_path / "it", only=("shop",), jobs=2) as found:
         assert rows(found.address, "SELECT count(*) FROM orders") == [(5000,)]
         assert rows(found.address, "SELECT datname FROM pg_database WHERE datname = 'other'") == []
@@ -388,40 +388,111 @@ def test_one_database_alone_is_restored_with_parallel_jobs(history, tmp_path, mo
     assert "shop" in error.hint
 
 
-def test_a_large_dump_is_restored_table_by_table_while_it_is_coming(history, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.systems.postgres.load._SPOOL_FROM", 0)
-    real, ran, came = overlap._claim, [], []
+def in_pieces(source, size=4096, then=lambda _sent: None):
+    """Return the backup as it comes slowly: in small pieces, and `then` after each."""
 
-    def claimed(coming):
-        taken = real(coming)
-        if taken is not None:
-            ran.append([block.id for block in taken[1]])
-            came.append(coming.is_whole)
-        return taken
+    class Slow(ArchiveSource):
+        def read(self, part):
+            sent = 0
+            for chunk in super().read(part):
+                for at in range(0, len(chunk), size):
+                    yield chunk[at : at + size]
+                    sent += size
+                    then(sent)
 
-    def slowly(self, chunks):
-        return write(self, followed(self, chunks))
+    return Slow(**{field.name: getattr(source, field.name) for field in dataclasses.fields(source)})
 
-    def followed(self, chunks):
-        """Give a little at a time, and more once that was looked at."""
-        for chunk in chunks:
-            for at in range(0, len(chunk), 4096):
-                yield chunk[at : at + 4096]
-                with self.changed:
-                    if self.size >= 1 << 16:
-                        self.changed.wait_for(lambda: self.error or (self.head and self.seen >= self.size), 60)
 
-    write = overlap.Coming.write
-    monkeypatch.setattr(overlap, "_claim", claimed)
-    monkeypatch.setattr(overlap.Coming, "write", slowly)
-    with restored(history, history.dumps, tmp_path / "it", jobs=3) as found:
-        assert found.counts == history.dumps.taken.counts
-        held = list(verify.compare(spec_of(), history.dumps, found))
+@pytest.fixture(scope="module")
+def odd(history):
+    """A dump of what is unusual: odd names, no rows, large objects, sequences, what only looks like an end."""
+    name = 'odd "name"\n-- TOC entry 1 (class 0 OID 0)\n--\n\nCOPY x FROM stdin;'
+    with connected(history.address, "postgres") as admin:
+        admin.execute("CREATE DATABASE odd")
+    with connected(history.address, "odd") as admin:
+        table = psycopg.sql.Identifier(name)
+        admin.execute(psycopg.sql.SQL("CREATE TABLE {} (a text, b bytea)").format(table))
+        rows = psycopg.sql.SQL(
+            "INSERT INTO {} SELECT repeat(E'\\\\.\\n', i % 50), '\\x00' FROM generate_series(1, 3000) i"
+        )
+        admin.execute(rows.format(table))
+        admin.execute("CREATE TABLE nothing (a int)")
+        admin.execute("CREATE TABLE counted (n serial PRIMARY KEY, long text)")
+        admin.execute("INSERT INTO counted (long) SELECT repeat('x', 200000) FROM generate_series(1, 5)")
+        admin.execute("CREATE TABLE refers (n int REFERENCES counted)")
+        admin.execute("INSERT INTO refers SELECT 1 + i % 5 FROM generate_series(1, 20000) i")
+        admin.execute("SELECT lo_from_bytea(0, 'large')")
+    dump = took(history.address, history.archive, "logical", "20261126T040000Z-00000009")
+    with connected(history.address, "postgres") as admin:
+        admin.execute("DROP DATABASE odd WITH (FORCE)")
+    return dump
+
+
+def test_a_large_dump_is_poured_in_while_it_is_coming_with_all_that_is_unusual_in_it(
+    odd, history, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tasks.systems.postgres.load._POUR_FROM", 0)
+    filled = []
+    real = pouring._Pool._fill
+    monkeypatch.setattr(pouring._Pool, "_fill", lambda self, *more: filled.append(self) or real(self, *more))
+    early = []
+    source = in_pieces(odd, then=lambda sent: early.append(len(filled)) if sent > 1 << 16 else None)
+    with restored(history, source, tmp_path / "it", jobs=3) as found:
+        assert found.counts == odd.taken.counts
+        held = list(verify.compare(spec_of(), odd, found))
         assert [one.name for one in held if one.outcome is not Outcome.PASSED] == []
-    assert len(ran) >= 2
-    everything = [one for ids in ran for one in ids]
-    assert len(set(everything)) == len(everything)
-    assert False in came
+        assert rows(found.address, "SELECT convert_from(lo_get(oid), 'UTF8') FROM pg_largeobject_metadata", "odd") == [
+            ("large",)
+        ]
+        assert rows(found.address, "SELECT nextval('counted_n_seq')", "odd") == [(6,)]
+        keys = (
+            "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'f') AND connamespace = 'public'::regnamespace"
+        )
+        assert rows(found.address, keys, "odd") == [(2,)]
+    assert any(b"odd " in statement for pool in filled for statement in pool.contents.tables.values())
+    assert any(early), "no row was poured before the whole dump was there"
+    assert nothing_runs_in(tmp_path)
+
+
+def test_a_dump_that_proves_damaged_at_its_end_leaves_no_row_in_a_named_place_and_says_what_is_left(
+    history, odd, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tasks.systems.postgres.load._POUR_FROM", 0)
+
+    class Damaged(ArchiveSource):
+        def read(self, part):
+            yield from super().read(part)
+            if part != "globals.sql":
+                raise Garbled("its bytes were changed")
+
+    source = Damaged(**{field.name: getattr(odd, field.name) for field in dataclasses.fields(odd)})
+    into = psycopg.conninfo.make_conninfo(history.address, dbname="half")
+    with connected(history.address, "postgres") as admin:
+        admin.execute("CREATE DATABASE half")
+        try:
+            error = refused(history, source, tmp_path / "it", into=into, only=("odd",))
+            assert "its bytes were changed" in error.message
+            assert re.search(r"\d tables.* in 'half' .*DROP DATABASE \"half\"; CREATE DATABASE \"half\"", error.hint)
+            assert rows(into, "SELECT count(*) FROM counted") == [(0,)]
+            admin.execute("DROP DATABASE half")
+            admin.execute("CREATE DATABASE half")
+            with restored(history, odd, tmp_path / "b", into=into, only=("odd",)):
+                assert rows(into, "SELECT count(*) FROM counted") == [(5,)]
+        finally:
+            admin.execute("DROP DATABASE half WITH (FORCE)")
+
+
+def test_a_server_that_refuses_a_row_ends_the_restore_with_its_own_words(history, odd, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.systems.postgres.load._POUR_FROM", 0)
+    real = pouring.Blocks.take
+
+    def spoilt(self, data):
+        for found in real(self, data):
+            yield found._replace(data=found.data.replace(b"\n", b"\tmore\n", 1))
+
+    monkeypatch.setattr(pouring.Blocks, "take", spoilt)
+    assert "extra data after last expected column" in refused(history, odd, tmp_path / "it").message
+    assert nothing_runs_in(tmp_path)
 
 
 def test_a_named_place_must_be_empty_and_is_never_the_live_one(history, tmp_path):

@@ -13,21 +13,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
 from tasks.clients.process import ProgramFailed, fed
-from tasks.core.errors import ConfigError
+from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.restore import Order, Phase, Restored, Source
 from tasks.core.versions import must_not_be_older
-from tasks.systems.postgres import overlap, scratch
+from tasks.systems.postgres import pouring, scratch
 from tasks.systems.postgres.connection import translated
 from tasks.systems.postgres.counting import count_rows
 from tasks.systems.postgres.logical import GLOBALS
 from tasks.systems.postgres.places import database_of
 from tasks.systems.postgres.tools import environment, explained, server_programs
 
-_SPOOL_FROM = 64 * 1024 * 1024
+_POUR_FROM = 64 * 1024 * 1024
 _MAINTENANCE = "postgres"
 _IN_PLACE = {"allow_in_place_tablespaces": "on"}
 _ROLE = re.compile(r"(CREATE|ALTER) ROLE (\"(?:[^\"]|\"\")+\"|[^\s;]+)")
@@ -95,7 +95,8 @@ def load(source: Source, order: Order, wanted: str | None) -> Iterator[Restored]
         place = _survey(programs, order.into, _renamed(order.into, databases), is_scratch=False)
         must_not_be_older(place.version, source.manifest.server_version, product="PostgreSQL", parts=1)
         _must_be_empty(place)
-        _restore(place, source, order, databases)
+        with _saying_what_is_left(place):
+            _restore(place, source, order, databases)
         yield _restored(place, order.into, source, order, databases, wanted)
         return
     with order.phase(Phase.PROVISION):
@@ -176,17 +177,43 @@ def _must_be_empty(place: _Place) -> None:
             )
 
 
+@contextmanager
+def _saying_what_is_left(place: _Place) -> Iterator[None]:
+    """Add to an error what was written into a named place by then, and how it is cleared."""
+    try:
+        yield
+    except WatchkeeperError as error:
+        left = "; ".join(_left(place))
+        error.hint = "; ".join(text for text in (error.hint, left) if text)
+        raise
+
+
+def _left(place: _Place) -> Iterator[str]:
+    for name in place.names.values():
+        quoted = sql.Identifier(name).as_string()
+        was_there = name in place.databases
+        try:
+            with _connected(place.dsn, name) as connection:
+                row = connection.execute(_CONTENT).fetchone()
+        except WatchkeeperError:
+            continue  # it was not made; or the server is away, which the error says
+        things = row["things"] if row is not None else 0
+        if things or not was_there:
+            clear = f"DROP DATABASE {quoted}" + (f"; CREATE DATABASE {quoted}" if was_there else "")
+            yield f"{things} tables, indexes and the like are in {name!r} by now: clear it by `{clear}` and try again"
+
+
 def _restore(place: _Place, source: Source, order: Order, databases: dict[str, str]) -> None:
     sizes = {name: source.manifest.part(part).plain_bytes for name, part in databases.items()}
     meter = _Meter(order, sum(sizes.values()))
     with order.phase(Phase.RESTORE):
         _roles(place, source)
-        large = [name for name, size in sizes.items() if order.jobs > 1 and size >= _SPOOL_FROM]
+        large = [name for name, size in sizes.items() if order.jobs > 1 and size >= _POUR_FROM]
         for name in large:
-            _database(place, source, order, name, databases[name], meter, spool=True)
+            _database(place, source, order, name, databases[name], meter, pour=True)
         with ThreadPoolExecutor(max(1, order.jobs)) as pool:
             rest = [
-                pool.submit(_database, place, source, order, name, part, meter, spool=False)
+                pool.submit(_database, place, source, order, name, part, meter, pour=False)
                 for name, part in databases.items()
                 if name not in large
             ]
@@ -223,7 +250,7 @@ def _is_there(line: str, roles: frozenset[str]) -> bool:
     return match is not None and match[2] in roles
 
 
-def _database(place: _Place, source: Source, order: Order, name: str, part: str, meter: _Meter, *, spool: bool) -> None:
+def _database(place: _Place, source: Source, order: Order, name: str, part: str, meter: _Meter, *, pour: bool) -> None:
     target = place.names[name]
     if target != name and target not in place.databases:
         raise ConfigError(f"there is no database {target!r} there", hint=f"createdb {target}")
@@ -233,17 +260,20 @@ def _database(place: _Place, source: Source, order: Order, name: str, part: str,
     making = [*command, "--create", "--dbname", _MAINTENANCE] if target not in place.databases else filling
     given = place.environment(target if target in place.databases else _MAINTENANCE)
     try:
-        if not spool:
+        if not pour:
             fed(making, meter.read(source.read(part)), environment=given)
             return
-        programs = overlap.Programs(
-            run=lambda more, chunks: fed([*filling, *more], chunks, environment=place.environment(target)),
+        programs = pouring.Programs(
             define=lambda more: fed([*making, *more], (), environment=given),
+            run=lambda more: fed([*filling, *more], (), environment=place.environment(target)),
             lists=lambda more: fed([program, *more], (), environment={}).output,
+            connect=lambda: psycopg.connect(
+                place.dsn, dbname=target, connect_timeout=30, application_name="watchkeeper restore"
+            ),
             jobs=order.jobs,
         )
-        with TemporaryDirectory(dir=order.folder, prefix="spooled-") as folder:
-            overlap.restore(meter.read(source.read(part)), Path(folder) / "dump", programs)
+        with TemporaryDirectory(dir=order.folder, prefix="poured-") as folder:
+            pouring.restore(meter.read(source.read(part)), Path(folder), programs)
     except ProgramFailed as error:
         raise explained(error) from error
 
