@@ -16,18 +16,19 @@ from tasks.core.forecasting.arrays import Floats, Runs, Seasons
 from tasks.core.forecasting.bands import Spread, coverage, spread_of, tails
 from tasks.core.forecasting.crossings import Crossing, crossing
 from tasks.core.forecasting.grid import Unfit
-from tasks.core.forecasting.growth import heights
+from tasks.core.forecasting.growth import grown, heights
 from tasks.core.forecasting.luck import luck
 from tasks.core.forecasting.members import members
 from tasks.core.forecasting.origins import runs_of, truth_of
 from tasks.core.forecasting.quality import Series
 from tasks.core.forecasting.shape import Shape, shape_of
-from tasks.core.forecasting.steps import Step
+from tasks.core.forecasting.steps import Step, tamed
 from tasks.core.forecasting.swings import swings
 from tasks.core.forecasting.teeth import Teeth
 from tasks.core.forecasting.trends import theil_sen
 from tasks.core.forecasting.weights import combine, parts
 
+_DAY = 86400.0
 _FARTHEST = 4.0
 """No further ahead than so many times the history; beyond it a forecast is made up."""
 _FAR_OFF = 4.0
@@ -97,7 +98,11 @@ def forecast(series: Series, question: Question) -> Forecast:
     Raises:
         Unfit: The horizon is no time, or farther than the history carries.
     """
+    series = replace(series, notes=(*series.notes, *_short(series)))
     values, count = series.values, len(series.values)
+    if (held := tamed(values)) is not None:
+        values, note = held, "the newest value jumped as none before it: a new level or a fault, too early to tell"
+        series = replace(series, notes=(*series.notes, note))
     horizon = max(1, math.ceil(question.horizon / series.step - 1e-9))
     if horizon > _FARTHEST * count:
         raise Unfit(f"the horizon is more than four times as long as the history of {count} steps")
@@ -133,6 +138,16 @@ def forecast(series: Series, question: Question) -> Forecast:
     return said
 
 
+def _short(series: Series) -> list[str]:
+    """Return what so short a history cannot tell."""
+    days = len(series.values) * series.step / _DAY
+    if days < 3 and series.step < _DAY / 4:  # noqa: PLR2004
+        return ["less than three days of history: whether its days are alike cannot be told"]
+    if days < 21 and series.step < 3.5 * _DAY:  # noqa: PLR2004
+        return ["less than three weeks of history: whether its weeks are alike cannot be told"]
+    return []
+
+
 class _Ensemble(NamedTuple):
     """What the members say together at each origin, and what seasonal naive does; errors are shares of the sizes."""
 
@@ -147,18 +162,20 @@ def _ensemble(shape: Shape, runs: Runs, truth: Floats) -> _Ensemble:
     seasons = shape.seasons
     made = members(shape.level, seasons, runs)
     if shape.grows:
-        logs = members(np.log(shape.level), seasons, runs)
-        made |= {f"{name}, in logarithms": np.exp(said) for name, said in logs.items()}
-    names, said = list(made), np.array(list(made.values()))
+        logs = np.log(shape.level)
+        least, most = grown(logs, runs.horizon)
+        said = members(logs, seasons, runs)
+        made |= {f"{name}, in logarithms": np.exp(np.clip(one, least, most)) for name, one in said.items()}
+    names, all_said = list(made), np.array(list(made.values()))
     cycle = "day before" if seasons.day else "week before" if seasons.week else "tooth before"
     rival = made.get(cycle, made["last value"])
     sizes = heights(rival, seasons.block) if shape.grows else np.ones(rival.shape)
     cuts = parts(runs.horizon, seasons.day or seasons.week or seasons.block)
-    path, shares = combine(said, truth, cuts, sizes, runs.apart)
-    best = min((names.index(name) for name in _NAIVE if name in made), key=lambda at: _off(truth, said[at], sizes))
-    yields = _off(truth, path, sizes) > _WORSE * _off(truth, said[best], sizes)
+    path, shares = combine(all_said, truth, cuts, sizes, runs.apart)
+    best = min((names.index(name) for name in _NAIVE if name in made), key=lambda at: _off(truth, all_said[at], sizes))
+    yields = _off(truth, path, sizes) > _WORSE * _off(truth, all_said[best], sizes)
     if yields:
-        path, shares = said[best], np.eye(len(names))[best]
+        path, shares = all_said[best], np.eye(len(names))[best]
     if shape.grows:
         sizes = heights(path, seasons.block)
     weights = {name: float(share) for name, share in zip(names, shares, strict=True) if share >= _SHOWN}

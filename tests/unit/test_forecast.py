@@ -141,6 +141,46 @@ def test_a_holiday_is_no_level_shift():
     assert of(values).steps == []
 
 
+def test_a_rounded_number_that_grows_climbs_stairs_and_has_no_level_shifts():
+    hours = np.arange(60 * 24)
+    made = of(np.round(20 + 0.011 * hours), 24 * 10)
+    assert made.steps == []
+    assert made.value[-1] == pytest.approx(20 + 0.011 * 70 * 24, abs=1.0)
+
+
+@pytest.mark.parametrize("ripple", [1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("days", [4, 10, 40])
+def test_a_line_with_a_tiny_ripple_goes_on_as_a_line(ripple, days):
+    hours = np.arange(days * 24 + 48)
+    values = 1e4 + 0.5 * hours + ripple * np.sin(2 * np.pi * hours / 24)
+    assert np.abs(of(values[:-48]).value - values[-48:]).max() < 0.005 + 5 * ripple
+
+
+def test_a_short_history_of_shares_is_not_carried_away():
+    for seed in range(10):
+        random = np.random.default_rng([16, seed])
+        hours = np.arange(80 + 24)
+        values = np.exp(3 + 1.2 * np.sin(2 * np.pi * (hours + seed) / 24) + 0.1 * random.normal(size=len(hours)))
+        made = of(values[:-24], 24)
+        assert made.value.max() < 2 * values.max(), seed
+        assert any("less than three weeks" in note for note in made.series.notes)
+
+
+def test_a_newest_value_that_jumps_as_none_before_is_told_and_held():
+    values = shop(900, 17)
+    values[-1] += 900
+    made = of(values, 24)
+    assert np.abs(made.value).max() < values[:-1].max() + 30
+    assert any("the newest value jumped" in note for note in made.series.notes)
+
+
+@pytest.mark.parametrize("hours", [24, 48])
+def test_a_step_on_the_last_day_is_told_at_horizons_of_days(hours):
+    values = shop(960, 18)
+    values[-10:] += 90
+    assert any("too early to tell" in note for note in of(values, hours).series.notes)
+
+
 def disk(days: int, per_day: float, *, seed: int, noise: float = 0.2) -> np.ndarray:
     hours = np.arange(days * 24)
     random = np.random.default_rng(seed)

@@ -85,6 +85,25 @@ def test_a_week_of_zeros_in_the_middle_is_taken_as_missing():
     assert any("zeros from 2026-09-17T16:00:00Z on, 168 of them" in note for note in series.notes)
 
 
+def test_a_gap_of_a_week_is_filled_with_its_days():
+    filled = gate(changed(at_400_568=np.nan)).values[400:568]
+    assert np.abs(filled - CLEAN[400:568]).max() < 6
+
+
+@pytest.mark.parametrize(
+    ("times", "values", "reason"),
+    [
+        ([0.0] * 50, np.arange(50.0), "all 50 values have the same time: 1970-01-01T00:00:00Z"),
+        (np.append(BEGIN.timestamp() + HOURS, 253402297200.0), np.append(CLEAN, 1), "before 1900 or after 2200"),
+        (BEGIN.timestamp() + HOURS, CLEAN * 1e300, "are no measurements: is the unit right"),
+        (BEGIN.timestamp() + HOURS, CLEAN * 1e-300, "are no measurements: is the unit right"),
+    ],
+)
+def test_times_and_values_that_nothing_has_are_unfit(times, values, reason):
+    with pytest.raises(Unfit, match=reason):
+        gate(values, times)
+
+
 def test_nights_without_anything_are_no_fault():
     values = np.where(HOURS % 24 < 8, 0.0, CLEAN)
     np.testing.assert_array_equal(gate(values).values, values)

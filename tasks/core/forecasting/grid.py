@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.core.forecasting.arrays import Floats
+from tasks.core.forecasting.arrays import Bools, Floats
 from tasks.core.units import format_duration
 
 _NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
@@ -67,7 +67,7 @@ def coarser(start: float, step: float, grid: Floats, notes: list[str]) -> tuple[
 
 
 def filled(grid: Floats, step: float, notes: list[str]) -> Floats:
-    """Fill gaps: short ones straight, long ones with the same time of the days around."""
+    """Fill gaps: short ones straight, long ones between the same times of the days around."""
     missing = np.isnan(grid)
     if not missing.any():
         return grid
@@ -76,12 +76,20 @@ def filled(grid: Floats, step: float, notes: list[str]) -> Floats:
     day = round(86400 / step)
     filled = straight
     if day >= 4 and len(grid) > 2 * day:  # noqa: PLR2004
-        around = np.full((2, len(grid)), np.nan)
-        around[0, day:], around[1, :-day] = grid[:-day], grid[day:]
-        seen = np.isfinite(around)
-        mean = np.where(seen, around, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         before, after = np.maximum.accumulate(np.where(missing, 0, at)), np.where(missing, len(grid), at)
         lengthy = np.minimum.accumulate(after[::-1])[::-1] - before > 4  # noqa: PLR2004
-        filled = np.where(lengthy & seen.any(axis=0), mean, straight)
+        around = _days_around(grid, missing, lengthy, day)
+        filled = np.where(np.isfinite(around), around, straight)
     notes.append(f"{int(missing.sum())} missing values were filled in")
     return np.where(missing, filled, grid)
+
+
+def _days_around(grid: Floats, missing: Bools, wanted: Bools, day: int) -> Floats:
+    """Return, where it is wanted, what lies between the same times of the nearest days that were measured; else NaN."""
+    around = np.full(len(grid), np.nan)
+    for phase in np.unique(np.flatnonzero(missing & wanted) % day):
+        at = np.arange(phase, len(grid), day)
+        lacks = missing[at]
+        if not lacks.all():
+            around[at[lacks]] = np.interp(at[lacks], at[~lacks], grid[at[~lacks]])
+    return around

@@ -42,6 +42,13 @@ def _follow(levels: Floats, swings: Floats) -> bool:
     return slope > max(_ALIKE, _SURE * error)
 
 
+def grown(logs: Floats, horizon: int) -> tuple[float, float]:
+    """Return between which logarithms a forecast lies: as far beyond what was seen as it may grow, and half as much."""
+    low, high = float(logs.min()), float(logs.max())
+    room = (high - low) * (0.5 + 1.5 * horizon / len(logs))
+    return low - room, high + room
+
+
 def heights(paths: Floats, block: int) -> Floats:
     """Return how high each path is around each of its steps: the mean over a block, never near nothing.
 

@@ -28,7 +28,8 @@ def runs_of(count: int, horizon: int, seasons: Seasons) -> Runs:
     stride = block * max(1, math.ceil(room / block / _MOST))
     if room // stride < _MOST // 3:
         stride = max(1, min(stride, room // (_MOST // 3)))
-    begun = math.ceil((count - last) / stride) * stride
+    unit = stride if stride % block else block
+    begun = math.ceil((count - last) / unit) * unit
     origins = np.arange(count - begun, first - 1, -stride)[:_MOST][::-1]
     if not len(origins):
         origins = np.array([max(first, 1)])

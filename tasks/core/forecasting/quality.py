@@ -14,6 +14,8 @@ from tasks.core.units import format_duration
 _FEWEST = 24
 _GAPS = 0.35
 _STALE = 0.2
+_HUGE = 1e90
+_EARLIEST, _LATEST = -2_208_988_800.0, 7_258_118_400.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,10 @@ def _number(value: float) -> str:
 
 def _enough(values: Floats) -> None:
     if len(values) < _FEWEST:
-        raise Unfit(f"too short: {len(values)} values, and {_FEWEST} are the fewest")
+        raise Unfit(f"too short: {len(values)} values, and {_FEWEST} are the fewest: let it be measured for longer")
+    largest = float(np.abs(values).max())
+    if largest > _HUGE or 0 < largest < 1 / _HUGE:
+        raise Unfit(f"values up to {_number(largest)} are no measurements: is the unit right?")
 
 
 def _finite(times: Floats, values: Floats, notes: list[str]) -> tuple[Floats, Floats]:
@@ -101,7 +106,10 @@ def _finite(times: Floats, values: Floats, notes: list[str]) -> tuple[Floats, Fl
     if infinite:
         notes.append(f"{infinite} infinite values were taken as missing")
     kept = np.isfinite(values)
-    return times[kept], values[kept]
+    times, values = times[kept], values[kept]
+    if len(times) and not _EARLIEST <= times.min() <= times.max() < _LATEST:
+        raise Unfit("a time lies before 1900 or after 2200: are the times right?")
+    return times, values
 
 
 def _ordered(times: Floats, values: Floats, notes: list[str]) -> tuple[Floats, Floats]:
@@ -116,9 +124,13 @@ def _ordered(times: Floats, values: Floats, notes: list[str]) -> tuple[Floats, F
         return times, values
     groups = np.cumsum(first) - 1
     mean = np.bincount(groups, values) / np.bincount(groups)
+    if len(mean) == 1:
+        raise Unfit(f"all {len(times)} values have the same time: {moment(float(times[0]))}")
     different = int((~np.isclose(values, mean[groups]) & ~first).sum())
     if different > max(0.05 * len(times), 2):
-        raise Unfit(f"{different} moments have several different values: more than one series is in it")
+        raise Unfit(
+            f"{different} moments have several different values: more than one series is in it; give one of them"
+        )
     notes.append(f"{doubles} moments came twice; their mean was taken")
     return times[first], mean
 

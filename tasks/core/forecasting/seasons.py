@@ -26,6 +26,7 @@ def find_seasons(values: Floats, step: float) -> Seasons:
     week = day * 7 if day else (round(7 * per_day) if 7 * per_day >= 4 else 0)  # noqa: PLR2004
     block = day if day and len(values) >= 5 * day else max(1, len(values) // 30) if per_day > 1 else 1
     has_day = bool(day) and len(values) >= 3 * day and _repeats(_without_level(values, day), day)
+    block = day if has_day else block
     has_week = bool(week) and len(values) >= 3 * week and _has_week(values, day if has_day else 0, week)
     return Seasons(block, day if has_day else 0, week if has_week else 0)
 

@@ -13,8 +13,12 @@ _CLEAR = 4.0
 _KEPT = 0.6
 """What must be left of a step once a week has passed; a holiday or a burst is none."""
 _MOST = 8
+_STAIR = 1.5
+"""A rounded number that grows climbs stairs as high as it is rounded: no level shifts, but its trend."""
 _STEEP = 5.0
 _HELD = 0.3
+_UNHEARD_OF = 3.0
+"""A newest value that jumps so many times as far as any before is a fault or a new level: it is too early to tell."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def find_steps(values: Floats, block: int, *, seasonal: bool = True) -> list[Ste
     change = means[width:] - means[:-width]
     usual = float(np.median(change))
     away = np.abs(change - usual)
-    bound = _CLEAR * quantiles(away, 0.75)[0] + 1e-9 * float(np.abs(values).max())
+    bound = max(_CLEAR * quantiles(away, 0.75)[0], _STAIR * _grain(values)) + 1e-9 * float(np.abs(values).max())
     found: list[Step] = []
     while len(found) < _MOST and (strongest := int(np.argmax(away))) >= 0 and away[strongest] > bound:
         at = _sharpened(values, strongest + width, width, float(change[strongest] - usual))
@@ -65,6 +69,24 @@ def aligned(values: Floats, steps: list[Step]) -> Floats:
     for step in steps:
         moved[: step.at] += step.height
     return moved
+
+
+def tamed(values: Floats) -> Floats | None:
+    """Return a series whose newest value alone jumped as nothing did before, with that jump held; None: it did not."""
+    change = np.diff(values)
+    most = float(np.abs(change[:-1]).max())
+    if abs(float(change[-1])) <= _UNHEARD_OF * most:
+        return None
+    held = values.copy()
+    held[-1] = values[-2] + np.copysign(most, change[-1])
+    return held
+
+
+def _grain(values: Floats) -> float:
+    """Return the smallest change of a series, beside those that are errors of arithmetic."""
+    change = np.abs(np.diff(values))
+    change = change[change > 1e-9 * np.abs(values).max()]
+    return float(change.min()) if len(change) else 0.0
 
 
 def _newest_cliff(values: Floats, width: int) -> Step | None:
