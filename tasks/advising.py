@@ -23,6 +23,7 @@ from tasks.core.advice.model import Kind, Unjudged
 from tasks.core.advice.needs import series_at
 from tasks.core.advice.pools import Pool
 from tasks.core.advice.queue_scaling import Queue
+from tasks.core.advice.services import Service
 from tasks.core.capacity import History
 from tasks.core.errors import WatchkeeperError
 from tasks.core.platform import PlatformSpec
@@ -77,6 +78,7 @@ class Gathering:
             buckets={name: self._bucket(name, it) for name, it in set_up.items() if isinstance(it, Bucket)},
             vaults=await asyncio.to_thread(self._vaults),
             gpus=dict(self._gpus()),
+            services=await self._services(),
             unread=tuple(self._unread),
         )
 
@@ -113,6 +115,21 @@ class Gathering:
                 break
         queues = {name: self._queue(name, queue, cluster) for name, queue in self._queues(found).items()}
         return replace(found, queues=queues, no_usage="" if found.usage else reason)
+
+    async def _services(self) -> dict[str, Service]:
+        """Ask each Prometheus of the platform for a Swarm's services."""
+        found: dict[str, Service] = {}
+        for name, spec in self._platform.systems.items():
+            if (ask := kinds()[spec.kind].services()) is None:
+                continue
+            try:
+                told = await ask(spec, self._access, self._now)
+            except WatchkeeperError as error:
+                reason = self._access.resolver.scrub(f"{name} does not tell what services used: {error.message}")
+                self._unread.append(Unjudged(key=f"{name}/services", kind="requests", reason=reason))
+                continue
+            found |= {f"{name}/service/{one.name}": one for one in told}
+        return found
 
     def _queues(self, found: Namespace) -> Mapping[str, Queue]:
         known = {one.name: Queue(None, found.usage.get(one.workload, Usage()).pods) for one in _queued(found.cluster)}
@@ -170,7 +187,13 @@ class Gathering:
         used = self._series.get(f"{name}/connections_used")
         seen = float(used.max()) * database.available if used is not None and len(used) else 0.0
         server = replace(database.server, connections=max(database.server.connections, round(seen)))
-        return replace(database, server=server, pools=[_counted(pool, clusters) for pool in database.pools])
+        replicas = database.replicas
+        if replicas is not None:
+            asked = getattr(self._platform.systems[name], "read_replicas", None)
+            processor = self._series.get(asked.processor or "") if asked is not None else None
+            replicas = replace(replicas, connections=used, processor=processor)
+        pools = [_counted(pool, clusters) for pool in database.pools]
+        return replace(database, server=server, pools=pools, replicas=replicas)
 
     def _vaults(self) -> dict[str, VaultHeld]:
         found = {}

@@ -185,6 +185,7 @@ def _tasks(platform: str, leak: Wear, busy: Wear, began: float) -> Iterator[Seri
             "job": "cadvisor",
         }
         yield gauge("container_spec_memory_limit_bytes", _LIMIT, 0.0, **labels)
+        yield gauge("container_spec_memory_reservation_limit_bytes", _LIMIT / 2, 0.0, **labels)
         yield gauge("container_spec_cpu_quota", 200_000, 0.0, **labels)
         yield gauge("container_spec_cpu_period", 100_000, 0.0, **labels)
         if service == "narrative-worker":

@@ -57,12 +57,6 @@ def parts(report: CapacityReport) -> Iterator[Part]:
     yield Part(title="Right as it is", lines=(*told, *rest), aside=True)
 
 
-def unjudged(report: CapacityReport) -> Iterator[Line]:
-    """Yield what no advice could be given on."""
-    for one in report.unjudged:
-        yield Line(text=one.called, outcome=Outcome.NOT_CHECKED, note=one.reason)
-
-
 def in_short(report: CapacityReport) -> str:
     """Say in a clause how much is to be done; nothing where there is nothing."""
     soon = [one for one in report.advice if one.when is not When.LATER]

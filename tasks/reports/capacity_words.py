@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 from tasks.core.advice.model import When, Wrong
@@ -130,15 +130,18 @@ def _parts(report: CapacityReport) -> Iterator[Part]:
     rows = tuple(_row(one, dates) for one in judged)
     yield Part(title="Everything, by urgency", table=Table(heads=_HEADS, rows=rows, wraps=True), aside=True)
     yield Part(title="How the plan before did", lines=tuple(_grades(report)), aside=True)
-    unfit = (one for one in report.outlooks if one.outcome is Outcome.NOT_CHECKED)
-    yield Part(
-        title="Could not be judged",
-        lines=(
-            *(Line(text=one.called, outcome=Outcome.NOT_CHECKED, note=one.unfit) for one in unfit),
-            *advice_words.unjudged(report),
-        ),
-        aside=True,
-    )
+    blank = [(one.called, one.unfit) for one in report.outlooks if one.outcome is Outcome.NOT_CHECKED]
+    blank += [(one.called, one.reason) for one in report.unjudged]
+    yield Part(title="Could not be judged", lines=tuple(_unjudged(blank)), aside=True)
+
+
+def _unjudged(blank: Iterable[tuple[str, str]]) -> Iterator[Line]:
+    """Yield each reason once, with all that could not be judged for it."""
+    named: dict[str, list[str]] = {}
+    for name, reason in blank:
+        named.setdefault(reason, []).append(name)
+    for reason, names in named.items():
+        yield Line(text=", ".join(dict.fromkeys(names)), outcome=Outcome.NOT_CHECKED, note=reason)
 
 
 def _line(one: Outlook, dates: Dates, wrong: Wrong | None) -> Line:

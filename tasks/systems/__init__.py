@@ -114,6 +114,13 @@ class Kind:
         module = importlib.import_module(f"{self.package}.workload_usage")
         return cast("Callable[[SystemSpec, Access, Any, datetime], Awaitable[Any]]", module.usage_of)
 
+    def services(self) -> Callable[[SystemSpec, Access, datetime], Awaitable[Any]] | None:
+        """Import and return what tells what a Swarm's services used (`advice.services.Service`), or None."""
+        if not self.can("service_usage"):
+            return None
+        module = importlib.import_module(f"{self.package}.service_usage")
+        return cast("Callable[[SystemSpec, Access, datetime], Awaitable[Any]]", module.services_of)
+
     def steps(self) -> Take | None:
         """Import and return what takes steps at such a system, or None where the kind takes none."""
         if not self.can("steps"):

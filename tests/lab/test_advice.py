@@ -223,6 +223,7 @@ async def test_a_postgres_is_held_against_the_runbook_by_a_user_who_only_monitor
                 "settings": {"work_mem": "16MB", "random_page_cost": 1.1, "max_connections": "1000000"},
                 "indexes": {"idx_there": "CREATE INDEX idx_there ON advised (a)", "idx_gone": statement},
                 "pools": {"api": {"size": 20, "replicas": 3}},
+                "read_replicas": {"add": "terraform apply -var=replicas={count}"},
             }
             found = await facts_of(system, access_with(DSN=dsn))
             judged = {one.key: one for one in advise_all(Facts(databases={"database": found}), Aim(NOW))}
@@ -230,6 +231,8 @@ async def test_a_postgres_is_held_against_the_runbook_by_a_user_who_only_monitor
             changes = {one.what: one.after for one in settings.changes}
             assert changes == {"work_mem": "16MB", "random_page_cost": "1.1", "max_connections": "1000000"}
             assert [one.what for one in indexes.changes] == ["idx_gone"]
+            assert (found.replicas.count, found.replicas.reads) == (0, None)
+            assert "younger than a day" in judged["database/replicas"].reason
             for line in indexes.patches[0].text.splitlines():
                 admin.execute(line)
             again = await facts_of(system, access_with(DSN=dsn))

@@ -10,6 +10,7 @@ import yaml
 
 from deployments.lab.pieces import Lab
 from deployments.lab.wear import wearing
+from tasks.core.advice.model import When
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.looking_ahead import CapacityPlan
@@ -133,6 +134,9 @@ async def test_a_platform_of_the_lab_names_what_runs_out_on_the_days_that_are_se
     assert [one.key for one in outlooks if not one.name or one.name == one.key or "[" in one.name] == []
     assert len(outlooks) > 2 * len(problems)
     assert len(problems) == len(wearing(platform)), [one.key for one in problems]
+    (leak,) = [one for one in plan.report().advice if "leaks" in one.do]
+    assert (leak.when, leak.kind in ("requests", "autoscaler")) == (When.NOW, True)
+    assert leak.patches[0].command.startswith("kubectl") or leak.patches[0].text.startswith("docker service update")
     for wear in wearing(platform):
         (found,) = [one for one in problems if one.key.startswith(f"metrics/{wear.measurement}[")]
         (full,) = [one for one in found.reached if one.bound == wear.bound]

@@ -83,6 +83,13 @@ def test_what_swings_below_its_bound_is_well():
     assert look_ahead(history(values, (0.9, True)), MONTHS).outcome is Outcome.PASSED
 
 
+def test_what_cannot_be_judged_for_the_same_reason_is_told_once():
+    silent = {"times": np.empty(0), "trouble": "timeout: query timed out"}
+    blank = [look_ahead(history(np.empty(0), key=f"metrics/{name}", name=name, **silent), MONTHS) for name in "abc"]
+    (part,) = [one for one in capacity_words.bulletin(report(*blank)).parts if one.title == "Could not be judged"]
+    assert [(line.text, line.note) for line in part.lines] == [("a, b, c", "timeout: query timed out")]
+
+
 def test_free_space_reaches_its_floor():
     free = 50 * GIB - filling(0.01) * 40 * GIB
     outlook = look_ahead(history(free, (20 * GIB, True), unit=Unit.BYTES, upward=False), MONTHS)

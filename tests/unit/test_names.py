@@ -68,7 +68,7 @@ def test_what_exporters_tell_is_named_by_the_labels_that_its_query_leaves():
         assert not _KEY.search(name), name
         assert "?" not in name, name
         assert all(f"<{label.rpartition('_')[2]}>" in name for label in left), name
-        assert not _KEY.search(one.called({})), one.name
+        assert one.called({}) == f"{one.name.replace('_', ' ')} (by {one.exporter})"
 
 
 @pytest.mark.parametrize(

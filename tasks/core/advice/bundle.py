@@ -9,7 +9,19 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from tasks.core.advice import autoscaling, backups, gpus, pools, postgres, queue_scaling, redis, requests, volumes
+from tasks.core.advice import (
+    autoscaling,
+    backups,
+    gpus,
+    pools,
+    postgres,
+    queue_scaling,
+    read_replicas,
+    redis,
+    requests,
+    services,
+    volumes,
+)
 from tasks.core.advice.expected import Expected, expected
 from tasks.core.advice.facts import Autoscaler, Cluster, Usage, Workload
 from tasks.core.advice.model import Judged, Unjudged
@@ -51,12 +63,13 @@ class Cache:
 
 @dataclass(frozen=True)
 class Database:
-    """A PostgreSQL, what the runbook wants of it, and who connects to it."""
+    """A PostgreSQL, what the runbook wants of it, who connects to it, and what a read replica would take over."""
 
     server: postgres.Server
     wanted: postgres.Wanted = field(default_factory=postgres.Wanted)
     pools: Sequence[pools.Pool] = ()
     available: int = 0
+    replicas: read_replicas.Replicas | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,7 @@ class Facts:
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     vaults: Mapping[str, VaultHeld] = field(default_factory=dict)
     gpus: Mapping[str, tuple[pd.Series[float], pd.Series[float] | None]] = field(default_factory=dict)
+    services: Mapping[str, services.Service] = field(default_factory=dict)
     unread: tuple[Unjudged, ...] = ()
 
 
@@ -119,13 +133,14 @@ def advise_all(facts: Facts, aim: Aim) -> list[Judged]:
 def _judged(facts: Facts, aim: Aim) -> Iterator[Judged]:
     for name, namespace in facts.namespaces.items():
         yield from _of_namespace(name, namespace, aim)
+    for key, service in facts.services.items():
+        busiest = service.usage.containers.get(service.container.name)
+        ahead = None if busiest is None else _high(busiest["busiest"], _NEAR)
+        yield services.advise(key, service, aim.now, ahead)
     for name, cache in facts.caches.items():
         yield redis.advise(name, cache.server, cache.used, alert=cache.alert, ahead=_high(cache.used, _NEAR))
     for name, database in facts.databases.items():
-        yield from postgres.advise(name, database.server, database.wanted)
-        found = pools.advise(name, database.pools, _available(database), database.server.connections)
-        if found is not None:
-            yield found
+        yield from _of_database(name, database)
     for name, bucket in facts.buckets.items():
         yield volumes.advise_bucket(name, bucket.quota, bucket.used, aim.hold, alert=bucket.alert, ages=bucket.ages)
     for name, vault in facts.vaults.items():
@@ -134,6 +149,17 @@ def _judged(facts: Facts, aim: Aim) -> Iterator[Judged]:
             yield backups.advise_window(f"{group}[{name}]", taken, aim.window, aim.hold)
     for key, (used, busy) in facts.gpus.items():
         yield gpus.advise(key, used, busy)
+
+
+def _of_database(name: str, database: Database) -> Iterator[Judged]:
+    yield from postgres.advise(name, database.server, database.wanted)
+    found = pools.advise(name, database.pools, _available(database), database.server.connections)
+    if found is not None:
+        yield found
+    if (replicas := database.replicas) is not None:
+        shares = {"connections": replicas.connections, "processor": replicas.processor}
+        expected_shares = {it: most for it, one in shares.items() if (most := _high(one, _NEAR)) is not None}
+        yield read_replicas.advise(f"{name}/replicas", replicas, expected_shares)
 
 
 def _available(database: Database) -> int:

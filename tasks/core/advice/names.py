@@ -21,6 +21,7 @@ _WHOLE: Mapping[str, str] = {
     "scaledobjects": "queue scalers of {}",
     "pools": "connection pools of {}",
     "indexes": "indexes of {}",
+    "services": "services of {}",
     "replicas": "read replicas of {}",
 }
 _IN_VAULT = re.compile(r"(?P<group>[^\[]*)\[(?P<vault>.+)\]")

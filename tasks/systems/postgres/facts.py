@@ -10,6 +10,7 @@ import psycopg
 from tasks.core.advice.bundle import Database
 from tasks.core.advice.pools import Pool
 from tasks.core.advice.postgres import Index, Server, Setting, Wanted
+from tasks.core.advice.read_replicas import Replicas
 from tasks.core.errors import WatchkeeperError
 from tasks.core.system import Access
 from tasks.systems.postgres import queries
@@ -32,6 +33,7 @@ async def facts(spec: Spec, access: Access) -> Database:
         settings = await _settings(connection, spec)
         used = (await rows(connection, queries.CONNECTION_COUNT))[0]["total"]
         statistics = (await rows(connection, queries.USE_OF_MEMORY))[0]
+        handled = (await rows(connection, queries.ROWS))[0] if spec.read_replicas is not None else None
         indexes = await rows(connection, queries.INDEXES, {"names": list(spec.indexes)})
         requested = await _requested(connection)
     except (psycopg.Error, OSError) as error:
@@ -53,7 +55,16 @@ async def facts(spec: Spec, access: Access) -> Database:
         Pool(name, one.size, one.overflow, one.processes, one.replicas, of=one.of or "")
         for name, one in spec.pools.items()
     ]
-    return Database(server, Wanted(spec.settings, spec.indexes), pools, known["max_connections"] - known["reserved"])
+    wanted, available = Wanted(spec.settings, spec.indexes), known["max_connections"] - known["reserved"]
+    return Database(server, wanted, pools, available, _replicas(spec, handled, days))
+
+
+def _replicas(spec: Spec, handled: Mapping[str, Any] | None, days: float) -> Replicas | None:
+    if handled is None or spec.read_replicas is None:
+        return None
+    total = handled["read"] + handled["written"]
+    reads = handled["read"] / total if total and days > _LEAST_DAYS else None
+    return Replicas(handled["standbys"], spec.read_replicas.add, reads)
 
 
 async def _settings(connection: Connection, spec: Spec) -> Mapping[str, Setting]:

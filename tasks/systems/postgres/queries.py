@@ -120,6 +120,14 @@ FROM pg_stat_database
 WHERE datname = current_database()
 """
 
+ROWS = """
+SELECT sum(tup_fetched)::float8 AS read, sum(tup_inserted + tup_updated + tup_deleted)::float8 AS written,
+       (SELECT count(*) FROM pg_stat_replication
+        WHERE coalesce(state, 'streaming') IN ('streaming', 'catchup')) AS standbys
+FROM pg_stat_database
+WHERE datname = current_database()
+"""
+
 INDEXES = """
 SELECT class.relname AS name, relation.relname AS relation, pg_index.indisvalid AS valid
 FROM pg_index

@@ -286,6 +286,17 @@ class Pool(Model):
     )
 
 
+class ReadReplicas(Model):
+    """How the runbook adds a read replica; the capacity plan says when it is wanted."""
+
+    add: str = Field(description="The command, with `{count}` for how many there will be.", min_length=1)
+    processor: str | None = Field(
+        None,
+        description="What measures the use of its machine's processors: `metrics/cpu[db-1:9100]`, `machine/cpu`.",
+        pattern=r"^[^/\[\]]+/[^/\[\]]+(\[.+\])?$",
+    )
+
+
 class Spec(ProtectedSpec):
     """A PostgreSQL database."""
 
@@ -311,6 +322,7 @@ class Spec(ProtectedSpec):
     )
     memory: Size | None = Field(None, description="The memory of its machine: no server tells. For advice.")
     pools: dict[str, Pool] = Field(default_factory=dict, description="Who connects to it, by application; for advice.")
+    read_replicas: ReadReplicas | None = Field(None, description="How read replicas are added; for advice.")
     backup: Plan | None = Field(None, description="How it is backed up; not at all where this is missing.")
     verify: tuple[Check, ...] = Field((), description="What must hold of a restored copy, besides its own counts.")
     limits: limits_field(CATALOG) = Field(default_factory=dict, description="Bounds on measurements, by name.")  # type: ignore[valid-type]

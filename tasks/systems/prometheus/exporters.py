@@ -16,7 +16,7 @@ from tasks.core.units import Unit
 
 _REAL = 'fstype!~"tmpfs|overlay|squashfs|ramfs|iso9660"'
 _CONTAINER = 'container!="",container!="POD"'
-_SWARM = "container_label_com_docker_swarm_service_name"
+SWARM = "container_label_com_docker_swarm_service_name"
 _HPA = "kube_horizontalpodautoscaler"
 _BY_HPA = "namespace, horizontalpodautoscaler"
 _LABEL, _PORT = re.compile(r"\{(\w+)\}"), re.compile(r":[0-9]+$")
@@ -64,7 +64,7 @@ class Told(NamedTuple):
     def called(self, labels: Mapping[str, str]) -> str:
         """Name one of its series by its labels: `memory of worker in apex`."""
         if not labels:
-            return self.name.replace("_", " ")
+            return f"{self.name.replace('_', ' ')} (by {self.exporter})"
         return _LABEL.sub(lambda found: plain_label(found[1], labels.get(found[1], "?")), self.words)
 
 
@@ -155,25 +155,25 @@ TOLD = (
     Told(
         "service_memory",
         "cAdvisor (Swarm)",
-        _SWARM,
-        f"max by ({_SWARM}) (container_memory_working_set_bytes{{{_SWARM}!=''}}"
-        f" / (container_spec_memory_limit_bytes{{{_SWARM}!=''}} > 0))",
+        SWARM,
+        f"max by ({SWARM}) (container_memory_working_set_bytes{{{SWARM}!=''}}"
+        f" / (container_spec_memory_limit_bytes{{{SWARM}!=''}} > 0))",
         0.9,
         1.0,
         "It is killed at 100%: look for a leak since the last update, update it with --force, or raise the limit.",
-        f"memory of service {{{_SWARM}}}",
+        f"memory of service {{{SWARM}}}",
         "its limit",
     ),
     Told(
         "service_cpu",
         "cAdvisor (Swarm)",
-        _SWARM,
-        f"max by ({_SWARM}) (rate(container_cpu_usage_seconds_total{{{_SWARM}!=''}}[2h])"
-        f" / on (id) group_left () (container_spec_cpu_quota{{{_SWARM}!=''}} / container_spec_cpu_period > 0))",
+        SWARM,
+        f"max by ({SWARM}) (rate(container_cpu_usage_seconds_total{{{SWARM}!=''}}[2h])"
+        f" / on (id) group_left () (container_spec_cpu_quota{{{SWARM}!=''}} / container_spec_cpu_period > 0))",
         0.9,
         1.0,
         "Its tasks are throttled at 100%: docker service scale, or raise the limit.",
-        f"processor time of service {{{_SWARM}}}",
+        f"processor time of service {{{SWARM}}}",
         "its limit",
     ),
     Told(
