@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments import database, lab, prefect_ui, supervisor, warm
+from deployments.lab.pieces import EVERYONE
 from deployments.supervisor import Process
 from tasks.core.errors import TransientError
 
@@ -238,6 +239,7 @@ def _lab_up(state: Path, progress: Progress) -> dict[str, str]:
         token = state / "lab" / "slack-token"
         token.write_text(_LAB_TOKEN, encoding="utf-8")
         environment |= {"WATCHKEEPER_SLACK_URL": f"{slack}/api/", "WATCHKEEPER_SLACK_TOKEN": f"file:{token}"}
+        environment |= {"WATCHKEEPER_SLACK_CHANNEL": EVERYONE}
     return environment
 
 

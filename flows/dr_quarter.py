@@ -11,7 +11,7 @@ from tasks.forms import QuarterName
 from tasks.quarter_papers import publish_quarter
 
 
-@flow(name="dr-quarter", flow_run_name="all platforms {quarter}", timeout_seconds=1800)
+@flow(name="dr-quarter", flow_run_name="all platforms", timeout_seconds=1800)
 async def dr_quarter(quarter: QuarterName = "", tell: bool = True) -> State[Any]:  # noqa: FBT001, FBT002
     """Gather every platform's drills of a quarter: who would be back as promised, and who was not drilled.
 

@@ -40,4 +40,9 @@ async def publish_quarter(quarter: str, *, tell: bool) -> State[Any]:
         report = run.report(found, scheduled=slot(), run_url=flow_run.ui_url)
         return faces.OfBulletin(report, quarters.bulletin(report))
 
-    return await publish_bulletin(run, make, tell=tell, status=False)
+    if tell and not run.platform.slack.channel:
+        run.notes.append(
+            "nobody is told in Slack: each platform has its own channel, and WATCHKEEPER_SLACK_CHANNEL is not set"
+        )
+    told = tell and bool(run.platform.slack.channel)
+    return await publish_bulletin(run, make, tell=told, status=False)

@@ -16,7 +16,7 @@ from typing import Any
 
 from deployments.lab import application, archiving, certificates, compliance, log_lines, vaults
 from deployments.lab.kubernetes.seeds import SEEDS
-from deployments.lab.pieces import SOCKET, Lab, Piece
+from deployments.lab.pieces import EVERYONE, SOCKET, Lab, Piece
 from deployments.lab.servers import (
     HOST,
     Server,
@@ -396,7 +396,7 @@ def _process(server: Server) -> Process:
 def _stand_ins(plan: Blueprint, specs: list[PlatformSpec]) -> Lab:
     """Add the lab's own servers: the stage, the clusters, Slack, and the agent with its doors."""
     stage, slack = free_ports(2)
-    channels = sorted({name for spec in specs for name in _channels(spec)})
+    channels = sorted({EVERYONE, *(name for spec in specs for name in _channels(spec))})
     configs: dict[str, tuple[int, dict[str, Any]]] = {
         "slack": (slack, {"port": slack, "state": str(plan.state / "slack"), "channels": channels}),
     }

@@ -10,6 +10,8 @@ from tasks.core.errors import ConfigError
 
 FILE = "lab.json"
 SOCKET = "agent"
+EVERYONE = "#all-platforms"
+"""The channel in which reports over all platforms are told."""
 
 
 @dataclass(frozen=True)

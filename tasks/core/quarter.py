@@ -24,6 +24,7 @@ WRITTEN = r"^\d{4}Q[1-4]$"
 _MONTHS = 3
 _WHOLE = (Scenario.COMPLETE, Scenario.LOST_REGION)
 """The disasters that take all of a platform away."""
+_BAD = (Outcome.FAILED, Outcome.ERRORED)
 
 
 class Quarter(NamedTuple):
@@ -178,14 +179,17 @@ class PlatformQuarter(Model):
 
     @property
     def outcome(self) -> Outcome:
-        """Failed where it was not drilled as a whole, or would not be back; errored where nobody can tell."""
+        """Failed where it was not drilled as a whole, or would not be back; errored where nobody can tell.
+
+        That a part alone leaves something open, as the application has not all of its stores then, is in its nature.
+        """
         if self.trouble:
             return Outcome.ERRORED
         if not self.protected:
             return Outcome.NOT_CHECKED
         if self.newest is None:
             return Outcome.FAILED
-        told = [self.newest.outcome, *(one.outcome for one in self.newest_of_each)]
+        told = [self.newest.outcome, *(one.outcome for one in self.newest_of_each if one.outcome in _BAD)]
         told += [Outcome.WARNED] if self.missed else []
         return min(told, key=lambda one: one.rank)
 

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     )
     slack_url: str | None = Field(None, description="Slack's Web API, where it is not Slack's own: the lab's stand-in.")
     slack_channel: str | None = Field(
-        None, description="Where a report is told when its platform's spec is unreadable."
+        None, description="Where a report is told when its platform's spec is unreadable, and one over all platforms."
     )
 
     @property

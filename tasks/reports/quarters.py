@@ -44,9 +44,10 @@ def sentence(report: QuarterReport) -> str:
     """Say the quarter in a sentence: how many were drilled, who would be back, who was not drilled."""
     drilled = [one for one in report.platforms if one.newest is not None]
     back = sum(one.newest is not None and one.newest.verdict in _BACK for one in drilled)
-    said = f"{len(drilled)} of {wording.plural(len(report.platforms), 'platform')} were drilled, {back} would be back"
+    were = "was" if len(drilled) == 1 else "were"
+    said = f"{len(drilled)} of {wording.plural(len(report.platforms), 'platform')} {were} drilled, {back} would be back"
     undrilled = [one.title for one in report.platforms if one.newest is None]
-    return f"{said}; not drilled: {wording.listed(undrilled)}" if undrilled else said
+    return f"{said}; not drilled: {', '.join(undrilled)}" if undrilled else said
 
 
 _BACK = (Verdict.PASSED, Verdict.WARNED)

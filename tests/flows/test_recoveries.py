@@ -15,6 +15,7 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows.dr_drill import dr_drill
+from flows.dr_quarter import dr_quarter
 from flows.restore_datastore import restore_datastore
 from flows.verify_backups import verify_backups
 from tasks.backing_up import BackupRun, back_up
@@ -68,6 +69,21 @@ async def test_a_drill_is_kept_shown_and_told_with_its_charts(place, slack):
     assert "Tiny would be back in" in told(slack)[0]
     shown = await artifacts(state.state_details.flow_run_id)
     assert "data:image/png" in shown["dr-drill-tiny"]
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_the_quarters_paper_is_red_until_the_platform_is_drilled_and_told_with_its_charts(place, slack):
+    red = await dr_quarter(return_state=True)
+    assert (red.type.value, "not drilled: Tiny" in red.message) == ("FAILED", True)
+    await dr_drill("tiny", scenario="complete-platform", tell=False, return_state=True)
+    green = await dr_quarter(return_state=True)
+    assert (green.type.value, green.name) == ("COMPLETED", "Completed")
+    assert ["1 of 1 platform was drilled, 1 would be back" in text for text in told(slack)] == [False, True]
+    shown = await artifacts(green.state_details.flow_run_id)
+    assert "data:image/png" in shown["dr-quarter-all-platforms"]
+    kept_papers = sorted((place / "state" / "reports").glob("all-platforms/dr-quarter/*.json"))
+    (drilled,) = json.loads(kept_papers[-1].read_text())["platforms"][0]["drills"]
+    assert Path(drilled["evidence"].removeprefix("file://")).name == f"{drilled['id']}.zip"
 
 
 @pytest.mark.usefixtures("tiny")

@@ -16,7 +16,7 @@ from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.inspections import report_store
 from tasks.platforms import access, load, platform_names
-from tasks.quarters import QuarterRun
+from tasks.quarters import QuarterRun, everyone
 from tasks.reports import bulletin_html, bulletin_slack, drills, quarters
 from tests.unit.test_drill import GIB, NOW, drill, held, recovery
 
@@ -85,6 +85,11 @@ def test_the_newest_whole_drill_counts_and_is_held_against_those_before_it():
         ((drilled(outcome=Outcome.FAILED),), Outcome.FAILED, "APEX would not be back"),
         ((drilled(outcome=Outcome.ERRORED),), Outcome.ERRORED, "APEX would not be back"),
         ((drilled(), drilled(scenario=Scenario.LOST_KEY, outcome=Outcome.FAILED)), Outcome.FAILED, "would be back in"),
+        (
+            (drilled(), drilled(scenario=Scenario.LOST_KEY, systems=("cache",), not_covered=("x",))),
+            Outcome.PASSED,
+            "back",
+        ),
         ((drilled(),), Outcome.PASSED, "APEX would be back in 1 min 10 s"),
     ],
 )
@@ -135,7 +140,7 @@ def test_the_paper_says_everything_that_an_auditor_asks_for():
     told = quarters.bulletin(report(apex(old, new), apex(platform="stario", title="Stario")))
     page = bulletin_html.render(told)
     for text in (
-        "1 of 2 platforms were drilled, 1 would be back; not drilled: Stario",
+        "1 of 2 platforms was drilled, 1 would be back; not drilled: Stario",
         "not every platform is proven to come back",
         "RTO as before since 12 Aug 2026",
         "cluster: only a dry run",
@@ -188,10 +193,18 @@ def test_the_command_writes_the_paper_and_ends_with_one_where_a_platform_was_not
     ran = CliRunner().invoke(main, ["drills", "report", "--quarter", "2026Q4", "--html", str(page), "--json"])
     assert ran.exit_code == 1, ran.output
     assert '"quarter": "2026Q4"' in ran.output
-    assert "1 of 5 platforms were drilled" in page.read_text()
+    assert "1 of 5 platforms was drilled" in page.read_text()
     assert [one.key.partition("/")[0] for one in report_store(kept).kept("all-platforms", "dr-quarter")] == [
         "all-platforms"
     ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "channels", "told"),
+    [("#everyone", {"#a", "#b"}, "#everyone"), (None, {"#a"}, "#a"), (None, {"#a", "#b"}, "")],
+)
+def test_whoever_answers_for_all_platforms_is_told_where_that_is_known(setting, channels, told):
+    assert everyone(Settings(slack_channel=setting), channels).slack.channel == told
 
 
 @pytest.mark.usefixtures("kept")
