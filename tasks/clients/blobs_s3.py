@@ -7,12 +7,11 @@ import functools
 import hashlib
 import os
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import accumulate
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ from tasks.core.errors import (
 _TIMEOUT = 15.0
 _MEBI = 1 << 20
 _CHUNK = _MEBI
-_CRUMB = 1 << 14
+_PIECE = 1 << 18
+_PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS
 _UPLOADS = 2
 _LISTINGS = 8
 _PAUSES = (0.5, 2.0)
@@ -292,11 +292,9 @@ class S3Store:
 _UNLOCKED = "make a bucket with object lock, or leave lock out of the vault's spec"
 
 
-def _content_md5(*pieces: bytes | memoryview) -> dict[str, str]:
+def _content_md5(data: bytes | memoryview) -> dict[str, str]:
     """Return the header without which S3 takes nothing that is to be locked."""
-    found = hashlib.md5(usedforsecurity=False)
-    for piece in pieces:
-        found.update(piece)
+    found = hashlib.md5(data, usedforsecurity=False)
     return {"ContentMD5": base64.b64encode(found.digest()).decode()}
 
 
@@ -306,21 +304,16 @@ def _part_size(number: int) -> int:
 
 
 class _Body:
-    """A part of an upload as the pieces that it came in: never joined, so that it is in memory once."""
+    """A part of an upload as a file, read in pieces of which each must be sent within the time-out."""
 
-    def __init__(self, pieces: Sequence[memoryview]) -> None:
-        self._pieces = pieces
-        self._starts = [0, *accumulate(map(len, pieces))]
-        self._at = 0
+    def __init__(self, data: memoryview) -> None:
+        self._data, self._at = data, 0
 
     def read(self, _size: int = -1, /) -> memoryview | bytes:
-        """Return what is left of a piece, however much is asked for; nothing at the end."""
-        number = bisect_right(self._starts, self._at) - 1
-        if number == len(self._pieces):
-            return b""
-        piece = self._pieces[number][self._at - self._starts[number] :]
+        """Return the next piece, however much is asked for; nothing at the end."""
+        piece = self._data[self._at : self._at + _PIECE]
         self._at += len(piece)
-        return piece
+        return piece or b""
 
     def tell(self) -> int:
         """Return the place from which is read next."""
@@ -328,54 +321,50 @@ class _Body:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Go to another place."""
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._starts[-1]}[whence]
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self._data)}[whence]
         return self._at
 
 
 class _Upload:
-    """One blob on its way: a single call where it is small, else a multipart upload with a few parts in flight."""
+    """One blob on its way: a single call where it is small, else a multipart upload with a few parts in flight.
+
+    What is written is copied once, into the memory of its part, which serves a later part when this one has been sent.
+    """
 
     def __init__(self, client: Any, place: dict[str, str], locking: dict[str, Any], operation: str) -> None:
         self._client, self._place, self._locking, self._operation = client, place, locking, operation
-        self._pieces: list[memoryview] = []
+        self._part = memoryview(b"")
         self._held = 0
-        self._crumbs = bytearray()
+        self._spare: list[memoryview] = []
         self._id: str | None = None
         self._pool = ThreadPoolExecutor(_UPLOADS)
-        self._flying: list[Future[dict[str, Any]]] = []
+        self._flying: list[tuple[memoryview, Future[dict[str, Any]]]] = []
         self._done: list[dict[str, Any]] = []
 
     def write(self, data: bytes, /) -> None:
-        if len(data) < _CRUMB:
-            self._crumbs += data
-            if len(self._crumbs) >= _CRUMB:
-                self._gather()
-        else:
-            self._gather()
-            self._take(memoryview(bytes(data)))
-
-    def _gather(self) -> None:
-        """Make one piece of what came in small ones, of which each would cost more than it holds."""
-        crumbs, self._crumbs = bytes(self._crumbs), bytearray()
-        self._take(memoryview(crumbs))
-
-    def _take(self, left: memoryview) -> None:
+        left = memoryview(data)
         while left:
-            size = self._size()
-            piece, left = left[: size - self._held], left[size - self._held :]
-            self._pieces.append(piece)
-            self._held += len(piece)
+            if not self._held:
+                self._part = self._room(self._size())
+            size = len(self._part)
+            piece = left[: size - self._held]
+            self._part[self._held : self._held + len(piece)] = piece
+            self._held, left = self._held + len(piece), left[len(piece) :]
             if self._held == size:
-                self._send(size)
+                self._send()
+
+    def _room(self, size: int) -> memoryview:
+        """Return memory for a part, which the system gives as it is filled, and has back when it is let go."""
+        self._spare = [one for one in self._spare if len(one) == size]
+        return self._spare.pop() if self._spare else memoryview(mmap(-1, size, _PRIVATE))
 
     def complete(self) -> None:
-        self._gather()
         if self._id is None:
-            body = b"".join(self._pieces)
+            body = bytes(self._part[: self._held])
             self._call(lambda: self._client.put_object(**self._place, **self._locking, **self._sum(body), Body=body))
             return
-        if self._pieces:
-            self._send(self._held)
+        if self._held:
+            self._send()
         self._land(0)
         parts = {"Parts": sorted(self._done, key=lambda part: part["PartNumber"])}
         # Not tried again: a first try that did work would make the second one fail.
@@ -385,7 +374,7 @@ class _Upload:
             raise s3.translated(error, self._operation) from None
 
     def abort(self) -> None:
-        for future in self._flying:
+        for _, future in self._flying:
             future.cancel()
         self._pool.shutdown(wait=True)
         if self._id is not None:
@@ -403,32 +392,36 @@ class _Upload:
             return size
         raise PermanentError("it is larger than one upload may be", operation=self._operation)
 
-    def _send(self, size: int) -> None:
+    def _send(self) -> None:
         """Send what is held; wait first, so that no more than a few parts and a bounded memory are in flight."""
+        size = len(self._part)
         if self._id is None:
             self._id = self._call(lambda: self._client.create_multipart_upload(**self._place, **self._locking))[
                 "UploadId"
             ]
         self._land(min(_UPLOADS, _MEMORY // size) - 1)
-        self._flying.append(self._pool.submit(self._part, self._number(), self._pieces))
-        self._pieces, self._held = [], 0
+        data = self._part[: self._held]
+        self._flying.append((self._part, self._pool.submit(self._send_part, self._number(), data)))
+        self._part, self._held = memoryview(b""), 0
         self._land(_MEMORY // (_part_size(self._number()) or size) - 1)
 
-    def _part(self, number: int, pieces: Sequence[memoryview]) -> dict[str, Any]:
+    def _send_part(self, number: int, data: memoryview) -> dict[str, Any]:
         answer = self._call(
             lambda: self._client.upload_part(
-                **self._place, UploadId=self._id, PartNumber=number, **self._sum(*pieces), Body=_Body(pieces)
+                **self._place, UploadId=self._id, PartNumber=number, **self._sum(data), Body=_Body(data)
             )
         )
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
-    def _sum(self, *pieces: bytes | memoryview) -> dict[str, str]:
-        return _content_md5(*pieces) if self._locking else {}
+    def _sum(self, data: bytes | memoryview) -> dict[str, str]:
+        return _content_md5(data) if self._locking else {}
 
     def _land(self, allowed: int) -> None:
         """Wait until no more parts are in flight than allowed."""
         while len(self._flying) > max(allowed, 0):
-            self._done.append(self._flying.pop(0).result())
+            part, future = self._flying.pop(0)
+            self._done.append(future.result())
+            self._spare.append(part)
 
     def _call(self, call: Callable[[], Any]) -> Any:
         """Call, and once more after each pause where trying again may help: a part is the same however often sent."""

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ _LARGEST_TOLD = 1 << 26
 _CHUNK = 1 << 16
 _GRACE = 0.5
 _STREAM_CHUNK = 1 << 18
+_LITTLE = 1 << 16
+_MOMENT = 0.001
 _PIPE = 1 << 20
 _ERROR_LINES = 50
 _LONGEST_LINE = 2000
@@ -110,6 +113,8 @@ class Stream:
             if not (chunk := os.read(output.fileno(), _STREAM_CHUNK)):
                 break
             yield chunk
+            if len(chunk) < _LITTLE:
+                time.sleep(_MOMENT)  # its pipe fills meanwhile, and both sides are woken less often
         self._listener.join(self._quiet)
         if status := self._process.wait(self._quiet):
             raise ProgramFailed(self._program, status, self.errors)

@@ -22,6 +22,8 @@ _CHUNK = 1 << 18
 _READ = 1 << 19
 _AHEAD = 4
 _JOB = 1 << 20
+_WINDOW = 20
+_TABLE = 15
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,14 @@ class Incoming:
 
 
 def _compressor(recipe: Recipe) -> zstandard.ZstdCompressor:
-    """Return one whose threads hold little: with zstd's own size of a job they take 60 MB more, and are no faster."""
+    """Return one whose threads hold little: with zstd's own size of a job they take 60 MB more, and are no faster.
+
+    At its first level it looks back further, in a larger table, than it would by itself: one or two per cent are saved,
+    and no time lost.
+    """
+    further = {"window_log": _WINDOW, "hash_log": _TABLE} if recipe.level == 1 else {}
     parameters = zstandard.ZstdCompressionParameters.from_level(
-        recipe.level, threads=recipe.threads, job_size=_JOB if recipe.threads else 0, write_checksum=True
+        recipe.level, threads=recipe.threads, job_size=_JOB if recipe.threads else 0, write_checksum=True, **further
     )
     return zstandard.ZstdCompressor(compression_params=parameters)
 

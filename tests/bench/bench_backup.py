@@ -50,7 +50,7 @@ def run() -> dict[str, Figure]:
 @contextmanager
 def _store(folder: Path) -> Iterator[Server]:
     """Run the lab's S3 with the memory that uploads need: with less it does little but collect its garbage."""
-    server = replace(seaweedfs.server(folder / "s3", free_ports(1)[0]), environment={"GOMEMLIMIT": "400MiB"})
+    server = replace(seaweedfs.server(folder / "s3", free_ports(1)[0]), environment={"GOMEMLIMIT": "800MiB"})
     with running(server):
         client = seaweedfs.client(server.address)
         client.create_bucket(Bucket=_BUCKET)

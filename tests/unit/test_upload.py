@@ -59,7 +59,7 @@ class Bucket:
 def small_parts(monkeypatch):
     monkeypatch.setattr(blobs_s3, "_GROWTH", ((3, 8 * KIBI), (5, 16 * KIBI), (8, 32 * KIBI), (12, 64 * KIBI)))
     monkeypatch.setattr(blobs_s3, "_MEMORY", 64 * KIBI)
-    monkeypatch.setattr(blobs_s3, "_CRUMB", 500)
+    monkeypatch.setattr(blobs_s3, "_PIECE", 3 * KIBI)
     monkeypatch.setattr(blobs_s3, "_PAUSES", (0.0, 0.0))
 
 
@@ -83,9 +83,8 @@ def test_what_is_in_flight_and_what_is_filled_stay_within_the_memory_as_parts_gr
     most = 0
     for _ in range(400):
         upload.write(bytes(KIBI))
-        begun = len(upload._done)
-        flying = [SIZES[begun + number] * KIBI for number, part in enumerate(upload._flying) if not part.done()]
-        most = max(most, upload._held + sum(flying))
+        kept = [upload._part, *upload._spare, *(part for part, _ in upload._flying)]
+        most = max(most, sum(map(len, kept)))
     upload.complete()
     upload.close()
     assert 48 * KIBI <= most <= 64 * KIBI
