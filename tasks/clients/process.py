@@ -202,6 +202,8 @@ def fed(command: Sequence[str], chunks: Iterable[bytes], *, environment: Mapping
             )
         except OSError as error:
             raise _translated(error, command[0]) from error
+        if process.stdin is not None:
+            _widen(process.stdin)
         stream = Stream(process, command[0], 0)
         try:
             _feed(process, chunks)

@@ -470,13 +470,13 @@ def test_a_dump_that_proves_damaged_at_its_end_leaves_no_row_in_a_named_place_an
     with connected(history.address, "postgres") as admin:
         admin.execute("CREATE DATABASE half")
         try:
-            error = refused(history, source, tmp_path / "it", into=into, only=("odd",))
+            error = refused(history, source, tmp_path / "it", live=ELSEWHERE, into=into, only=("odd",))
             assert "its bytes were changed" in error.message
             assert re.search(r"\d tables.* in 'half' .*DROP DATABASE \"half\"; CREATE DATABASE \"half\"", error.hint)
             assert rows(into, "SELECT count(*) FROM counted") == [(0,)]
             admin.execute("DROP DATABASE half")
             admin.execute("CREATE DATABASE half")
-            with restored(history, odd, tmp_path / "b", into=into, only=("odd",)):
+            with restored(history, odd, tmp_path / "b", live=ELSEWHERE, into=into, only=("odd",)):
                 assert rows(into, "SELECT count(*) FROM counted") == [(5,)]
         finally:
             admin.execute("DROP DATABASE half WITH (FORCE)")
@@ -554,7 +554,7 @@ def test_scratch_never_subscribes_to_what_production_publishes(history, tmp_path
 def test_what_a_dump_cannot_do_is_said(history, tmp_path):
     assert "one moment" in refused(history, history.dumps, tmp_path / "a", until=history.before_drop).message
     into = psycopg.conninfo.make_conninfo(history.address, dbname="staging")
-    assert "server of its own" in refused(history, history.whole, tmp_path / "b", into=into).message
+    assert "server of its own" in refused(history, history.whole, tmp_path / "b", live=ELSEWHERE, into=into).message
 
 
 def test_a_damaged_dump_is_no_restore(history, tmp_path):

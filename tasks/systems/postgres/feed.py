@@ -18,7 +18,7 @@ from pathlib import Path
 from tasks.core.restore import Source
 from tasks.systems.postgres.wal import Segment, parse_segment, segment_name
 
-_AHEAD = 3
+_AHEAD = 5
 _READERS = 2
 _ABSENT, _FAILED = "absent", "failed"
 _POLL = 1.0
@@ -55,6 +55,12 @@ class Feed:
         script = folder / "fetch"
         script.write_text(_SCRIPT.format(folder=shlex.quote(str(folder))), encoding="utf-8")
         self.command = f"/bin/sh {shlex.quote(str(script))} %f %p"
+
+    def prepare(self, name: str) -> None:
+        """Fetch the file that a recovery begins with, and those behind it, before anybody asks."""
+        if name in self._names:
+            self._begin(name)
+            self._ahead(name)
 
     def serve(self) -> None:
         """Answer until `stop` is called; runs in a thread of its own."""
