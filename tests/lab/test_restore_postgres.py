@@ -250,6 +250,26 @@ def test_the_latest_is_all_that_was_archived(history, tmp_path):
         assert abs(found.recovered_to - history.writer.committed[-1]) < timedelta(seconds=5)
 
 
+def test_the_log_is_fetched_while_the_copy_is_unpacked_before_the_server_asks_for_it(history, tmp_path):
+    first, fetched, seen = history.whole.taken.details["wal"]["first"], threading.Event(), []
+
+    class Waiting(ArchiveSource):
+        def read(self, part):
+            if part == "base.tar":
+                seen.append(fetched.wait(60))
+            yield from super().read(part)
+
+        def read_archived(self, name):
+            yield from super().read_archived(name)
+            if name == first:
+                fetched.set()
+
+    fields = {field.name: getattr(history.whole, field.name) for field in dataclasses.fields(history.whole)}
+    with restored(history, Waiting(**fields), tmp_path / "it", until=history.before_drop) as found:
+        assert rows(found.address, "SELECT count(*) FROM orders") == [(5000,)]
+    assert seen == [True]
+
+
 def test_without_a_time_it_shows_the_moment_of_the_copy(history, tmp_path):
     with restored(history, history.whole, tmp_path / "it") as found:
         newest = rows(found.address, "SELECT max(at) FROM journal")[0][0]
