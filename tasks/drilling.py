@@ -196,7 +196,7 @@ class Drilling(Run):
         plan = self.platform.drill.failover
         if self.asked.scenario is not Scenario.LOST_REGION or plan is None or self._interrupted:
             return
-        timer = Timer(self.access.now)
+        timer = self._timer()
         with timer.phase(Phase.SWITCH):
             self._overall += rehearsed(self.platform, plan, self.restoring.access)
         self._after = (*self._after, *timer.phases)

@@ -1,5 +1,7 @@
 """A namespace goes through a real vault, encrypted, and comes back in a drill; the other region is rehearsed."""
 
+import contextlib
+
 import pytest
 import yaml
 
@@ -7,10 +9,11 @@ from tasks.backing_up import BackupRun, back_up
 from tasks.core.drill_plan import Scenario
 from tasks.core.errors import ConfigError
 from tasks.core.report import Verdict
+from tasks.core.restore import Phase
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.drilling import Asked, Drilling
-from tasks.restoring import Restoring
+from tasks.restoring import Restoring, Timer
 from tasks.vault.keys import new_key
 from tests.lab import clusters
 from tests.lab.test_failover_kubernetes import LABELS, SERVICE, selector, stand_by
@@ -103,6 +106,28 @@ def test_a_lost_region_is_rehearsed_and_red_until_the_other_one_stands_by(made):
     told = drill(scenario=Scenario.LOST_REGION)
     assert [one.outcome for one in told.assertions] == [Outcome.PASSED] * 4
     assert "switch" in told.rto.phases
+    assert selector(made) == {"app": "stylesync-api"}
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_drill_that_is_cancelled_in_the_switch_says_how_far_it_came_and_moves_nothing(made, monkeypatch):
+    take()
+    stand_by(made)
+    drilling = Drilling.open("shop", Settings(), Asked(scenario=Scenario.LOST_REGION))
+    real = Timer.phase
+
+    @contextlib.contextmanager
+    def entered(self, phase):
+        with real(self, phase):
+            if phase is Phase.SWITCH:
+                drilling.cancel()
+                self.check()
+            yield
+
+    monkeypatch.setattr(Timer, "phase", entered)
+    told = drilling.run()
+    assert told.interrupted == "cancelled after 1 of 1 systems"
+    assert (told.verdict, told.assertions) == (Verdict.UNKNOWN, ())
     assert selector(made) == {"app": "stylesync-api"}
 
 

@@ -27,6 +27,7 @@ from tasks.drilling import Asked, Drilling
 from tasks.restore_runs import RestoreRun, VerifyRun
 from tasks.restoring import Restoring, Wish
 from tasks.systems.files import verify
+from tasks.vault.damage import ReadOnly
 from tasks.vault.keys import Identity, new_key
 from tasks.vault.patience import Patience
 from tasks.vault.records import holds, verifications
@@ -102,6 +103,22 @@ def test_a_platform_comes_back_proven_and_nothing_is_left_or_changed(place):
     assert vault_files(folder) == before
     assert sorted((folder / "live").rglob("*")) == live
     assert list((folder / "state" / "scratch").iterdir()) == []
+
+
+def test_credentials_that_only_read_suffice_for_a_drill_and_are_the_ones_it_asks_for(place, monkeypatch):
+    folder, _, _ = place
+    take()
+    before, real, asked = vault_files(folder), Restoring._vault, []
+
+    def only_reads(self, name):
+        asked.append(self.only_reads)
+        vault = real(self, name)
+        return replace(vault, store=ReadOnly(vault.store))
+
+    monkeypatch.setattr(Restoring, "_vault", only_reads)
+    assert drill().verdict is Verdict.PASSED
+    assert set(asked) == {True}
+    assert vault_files(folder) == before
 
 
 def test_every_damaged_copy_is_seen_and_a_spoiled_one_too():

@@ -316,6 +316,7 @@ def test_a_vault_that_stays_away_is_told_and_one_that_comes_back_was_waited_for(
     made = Drilling.open("stylesync", stage.settings, asked, tell=mended).run()
     assert made.systems[0].outcome is Outcome.PASSED
     assert [note.partition(" for ")[0] for note in made.notes] == ["vault offsite was away"]
+    assert "vault offsite: no credentials that only read are named" in "".join(made.not_covered)
 
 
 def test_a_staging_place_that_is_production_under_another_name_is_refused_by_its_address(stage, monkeypatch):

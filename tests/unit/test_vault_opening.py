@@ -8,7 +8,7 @@ from tasks.clients.blobs import FolderStore
 from tasks.clients.secrets import SecretResolver
 from tasks.core.errors import ConfigError
 from tasks.core.references import Reference
-from tasks.core.vaults import DeleteKeys, Encryption, FolderVault, S3Vault
+from tasks.core.vaults import DeleteKeys, Encryption, FolderVault, ReadKeys, S3Vault
 from tasks.vault.keys import new_key
 from tasks.vault.opening import identity_of, open_vault
 from tests.unit.test_vault import NOW, TEXT, contents, take
@@ -78,6 +78,16 @@ def test_the_credentials_that_delete_are_resolved_only_when_something_is_removed
     assert vault.keeping is vault.store
     plain = open_vault("far", s3_spec(), encryption(), resolver)
     assert plain.erasing is plain.store
+
+
+def test_what_is_only_read_is_opened_by_the_credentials_that_read_and_the_others_need_not_be_there():
+    resolver = SecretResolver({"READ_KEY": "r", "READ_SECRET": "s"})
+    read = ReadKeys(access_key=env("READ_KEY"), secret_key=env("READ_SECRET"))
+    assert open_vault("far", s3_spec(read=read), encryption(), resolver, reading=True).store is not None
+    with pytest.raises(ConfigError, match="KEY"):
+        open_vault("far", s3_spec(read=read), encryption(), resolver)
+    with pytest.raises(ConfigError, match="KEY"):
+        open_vault("far", s3_spec(), encryption(), resolver, reading=True)
 
 
 def test_a_lock_is_for_what_makes_up_a_backup_and_not_for_marks():
