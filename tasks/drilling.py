@@ -37,9 +37,10 @@ from tasks.negative_controls import controls_of, spoiled
 from tasks.overall import Copies, Copy, held_over_all
 from tasks.preflight import preflight
 from tasks.recovering import Work
-from tasks.restoring import Chosen, Restoring, Timer, Wish
+from tasks.restoring import Chosen, Restoring, Wish
 from tasks.runs import Run
 from tasks.systems import kinds
+from tasks.timers import Timer
 from tasks.vault.damage import Damage, Damaged, ReadOnly, through
 from tasks.vault.keys import Identity
 from tasks.vault.source import VaultSource
@@ -223,9 +224,9 @@ class Drilling(Run):
         """Name what is still there of scratch."""
         return tuple(what for folder in self.restoring.folders for what in still_there(folder))
 
-    def _timer(self) -> Timer:
-        """Return a timer that is stopped when the drill is cancelled, or was."""
-        timer = Timer(self.access.now)
+    def _timer(self, name: str = "") -> Timer:
+        """Return a timer that is stopped when the drill is cancelled, or was; of a system, it tells how far that is."""
+        timer = Timer(self.access.now, lambda text: self.tell(f"{name}: {text}"))
         self.timers.append(timer)
         if self._interrupted:
             timer.stop()
@@ -341,8 +342,8 @@ class Drilling(Run):
 
     def _one(self, chosen: Chosen) -> SystemRecovery:
         """Restore and prove one system; never raises for what is wrong with it."""
-        timer = self._timer()
         name = chosen.system
+        timer = self._timer(name)
         work = self._working[name] = Work(chosen, timer)
         self.manifests[f"manifests/{name}.json"] = chosen.manifest.to_bytes()
         try:

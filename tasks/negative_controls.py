@@ -9,8 +9,9 @@ from tasks.core.errors import ConfigError, Garbled, WatchkeeperError
 from tasks.core.manifest import Part
 from tasks.core.restore import Assertion, Restored, Source
 from tasks.core.results import Outcome
-from tasks.restoring import Chosen, Restoring, Timer
+from tasks.restoring import Chosen, Restoring
 from tasks.systems import kinds
+from tasks.timers import Timer
 from tasks.vault.archive import Archive
 from tasks.vault.damage import Damage, Damaged, through
 from tasks.vault.keys import Identity, new_key

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tasks.core.drill import SystemRecovery
 from tasks.core.results import Outcome
 from tasks.core.verification import RESTORED
-from tasks.restoring import Chosen, Timer
+from tasks.restoring import Chosen
+from tasks.timers import Timer
 from tasks.verifying import Proof
 
 

@@ -16,9 +16,10 @@ from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.core.verify_report import Verified, VerifyReport
 from tasks.preflight import preflight
-from tasks.restoring import Chosen, Restoring, Timer, Wish
+from tasks.restoring import Chosen, Restoring, Wish
 from tasks.runs import Run
 from tasks.systems import kinds
+from tasks.timers import Timer
 from tasks.vault.records import record
 from tasks.verifying import choose_for_week, verify
 
@@ -41,7 +42,7 @@ class RestoreRun(Run):
         self.address = restoring.target(into)
         self.chosen = restoring.choose(system, wish)
         self.plan: RestorePlan = restoring.plan(self.chosen, into)
-        self.timer = Timer(restoring.access.now)
+        self.timer = Timer(restoring.access.now, lambda text: restoring.tell(f"{system}: {text}"))
 
     def planned(self) -> PlannedRestore:
         """Look at all that the restore needs, and say whether it can be done here. Nothing is written."""
@@ -181,7 +182,7 @@ class VerifyRun(Run):
             raise ConfigError(
                 f"no system of {restoring.platform.platform} is backed up", hint="docs/backup.md shows how"
             )
-        self.timer = Timer(restoring.access.now)
+        self.timer = Timer(restoring.access.now, restoring.tell)
 
     @classmethod
     def open(cls, name: str, systems: Sequence[str], level: int, settings: Settings, **more: object) -> VerifyRun:

@@ -9,27 +9,25 @@ from __future__ import annotations
 import difflib
 import functools
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from time import perf_counter
 
 from tasks import platforms
 from tasks.clients.alone import held_alone, made_alone
-from tasks.core.drill import PhaseTime
-from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, PermanentError, WatchkeeperError
+from tasks.core.errors import ConfigError, Denied, Garbled, NotOffered, WatchkeeperError
 from tasks.core.manifest import Manifest
 from tasks.core.moments import must_be_a_moment
 from tasks.core.platform import PlatformSpec
-from tasks.core.restore import Endpoints, Order, Phase, Restore, Restored, Source
+from tasks.core.restore import Endpoints, Order, Restore, Restored, Source
 from tasks.core.restore_plan import SCRATCH, LastTime, RestorePlan
 from tasks.core.settings import Settings
 from tasks.core.system import Access, ProtectedSpec
 from tasks.live_places import live_places, must_not_be_live
 from tasks.systems import kinds
+from tasks.timers import Timer
 from tasks.vault.keys import Identity
 from tasks.vault.opening import identity_of, open_platform_vault
 from tasks.vault.patience import Patience, Waited
@@ -80,47 +78,6 @@ class Chosen:
     vault: Vault = field(repr=False)
     manifest: Manifest = field(repr=False)
     wish: Wish = Wish()
-
-
-class Timer:
-    """Times phases; several threads may use it. After `stop` the next step of whoever works raises.
-
-    Attributes:
-        phases: Those that have ended.
-        current: The one that is under way.
-    """
-
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self._stopped = threading.Event()
-        self.phases: list[PhaseTime] = []
-        self.current: Phase | None = None
-
-    @contextmanager
-    def phase(self, phase: Phase) -> Iterator[None]:
-        """Time what happens within the block; what fails is timed as well."""
-        self.check()
-        at, began = self._now(), perf_counter()
-        outer, self.current = self.current, phase
-        try:
-            yield
-        finally:
-            self.current = outer
-            seconds = round(perf_counter() - began, 3)
-            self.phases.append(PhaseTime(phase=phase, began=at, seconds=seconds))
-
-    def stop(self) -> None:
-        """Have whoever works end at the next step."""
-        self._stopped.set()
-
-    def check(self) -> None:
-        """Raise where it was stopped."""
-        if self._stopped.is_set():
-            raise PermanentError("it was cancelled", operation="restore")
-
-    def progress(self, _done: int, _total: int | None) -> None:
-        """Take a step."""
-        self.check()
 
 
 class Restoring:

@@ -17,8 +17,9 @@ from tasks.core.restore import Assertion, Phase, Restored, Source
 from tasks.core.results import Outcome
 from tasks.core.units import format_bytes, format_duration
 from tasks.core.verification import RESTORED, Verification
-from tasks.restoring import Chosen, Restoring, Timer, Wish
+from tasks.restoring import Chosen, Restoring, Wish
 from tasks.systems import kinds
+from tasks.timers import Timer
 from tasks.vault.checking import flaws_of
 from tasks.vault.keys import Identity
 from tasks.vault.records import record

@@ -43,18 +43,32 @@ class VaultSource:
         """Return one of the backups that it is made from.
 
         Raises:
-            Garbled: It is not there any more.
+            Garbled: It is not there any more; the hint says which moment can be had without it.
         """
         folder = f"{self.manifest.platform}/{self.manifest.system}/{backup}"
         try:
             manifest = self.vault.get(folder)
-        except ConfigError as error:
+        except ConfigError:
             raise Garbled(
                 f"{backup}, which {self.manifest.id} is made from, is not there",
                 operation=f"read {folder}",
-                hint=error.hint,
+                hint=self._without(),
             ) from None
         return VaultSource(self.vault, manifest, self.identity)
+
+    def _without(self) -> str:
+        """Say which is the newest backup of the same method of which nothing is missing here."""
+        everything = self.vault.manifests(self.manifest.platform, self.manifest.system)
+        there = {one.id for one in everything}
+        whole = [one for one in everything if one.method == self.manifest.method and there.issuperset(one.parents)]
+        newest = max(whole, key=lambda one: (one.consistent_as_of, one.id), default=None)
+        if newest is None:
+            return f"no other {self.manifest.method} backup is whole in vault {self.vault.name}: look in another vault"
+        shows = f"{newest.consistent_as_of:%Y-%m-%d %H:%M:%S %Z}"
+        return (
+            f"the newest that can be had without it is {newest.id}, which shows {shows}, and as much more as its "
+            "log or slices reach; or look in another vault"
+        )
 
     def later(self, method: str) -> Sequence[VaultSource]:
         """Return the system's complete backups of another method that go on from this one, oldest first."""

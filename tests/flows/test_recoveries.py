@@ -22,7 +22,7 @@ from tasks.backing_up import BackupRun, back_up
 from tasks.core.restore import Phase
 from tasks.core.settings import Settings
 from tasks.recoveries import publish_crashed
-from tasks.restoring import Timer
+from tasks.timers import Timer
 from tasks.vault.keys import new_key
 from tests.flows.conftest import artifacts, write
 

@@ -13,7 +13,8 @@ from tasks.core.restore import Phase
 from tasks.core.results import Outcome
 from tasks.core.settings import Settings
 from tasks.drilling import Asked, Drilling
-from tasks.restoring import Restoring, Timer
+from tasks.restoring import Restoring
+from tasks.timers import Timer
 from tasks.vault.keys import new_key
 from tests.lab import clusters
 from tests.lab.test_failover_kubernetes import LABELS, SERVICE, selector, stand_by

@@ -30,9 +30,10 @@ from tasks.core.settings import Settings
 from tasks.drilling import Asked, Drilling
 from tasks.platforms import platform_names
 from tasks.restore_runs import RestoreRun
-from tasks.restoring import Restoring, Timer, Wish
+from tasks.restoring import Restoring, Wish
 from tasks.systems.postgres.wal import parse_segment
 from tasks.systems.redis import verify as redis_verify
+from tasks.timers import Timer
 from tests.lab.writing import Writer
 
 pytestmark = pytest.mark.lab

@@ -167,3 +167,20 @@ def test_how_long_a_restore_takes_is_known_from_the_newest_of_the_same_method_wh
     found = list(past_restores(vault, second.platform, second.system, second.method))
     assert [(one.seconds, of.id) for one, of in found] == [(9, first.id), (7, first.id)]
     assert list(past_restores(vault, second.platform, second.system, "another")) == []
+
+
+def test_where_a_parent_is_gone_that_is_said_with_the_newest_moment_that_can_be_had_without_it(vault, clock):
+    first = take(vault)
+    clock.time += timedelta(days=1)
+    second = take(vault)
+    clock.time += timedelta(days=1)
+    third = take(vault, parents=(second.id,))
+    vault.remove(second.folder)
+    with pytest.raises(Garbled, match=f"{second.id}, which {third.id} is made from, is not there") as caught:
+        VaultSource(vault, third, IDENTITY).parent(second.id)
+    assert f"the newest that can be had without it is {first.id}, which shows 2" in caught.value.hint
+    vault.remove(first.folder)
+    with pytest.raises(Garbled) as caught:
+        VaultSource(vault, third, IDENTITY).parent(second.id)
+    assert "look in another vault" in caught.value.hint
+    assert "can be had" not in caught.value.hint
