@@ -39,12 +39,17 @@ def test_of_what_nobody_knows_the_size_only_what_was_read_is_told_and_nothing_of
     assert told == ["3 MiB read"]
 
 
-def test_what_was_stopped_ends_at_its_next_step_and_the_phase_is_timed_all_the_same():
-    timer, _, clock = timed()
-    with pytest.raises(PermanentError, match="cancelled"), timer.phase(Phase.FETCH):
+def fetched(timer, clock):
+    with timer.phase(Phase.FETCH):
         clock.seconds = 2.5
         timer.stop()
         timer.progress(1, 2)
+
+
+def test_what_was_stopped_ends_at_its_next_step_and_the_phase_is_timed_all_the_same():
+    timer, _, clock = timed()
+    with pytest.raises(PermanentError, match="cancelled"):
+        fetched(timer, clock)
     assert [(one.phase, one.seconds) for one in timer.phases] == [(Phase.FETCH, 2.5)]
     with pytest.raises(PermanentError), timer.phase(Phase.RESTORE):
         pass
