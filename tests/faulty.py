@@ -177,6 +177,12 @@ class Faulty:
         self._after(fault, "sizes")
         return dict(list(found.items())[:-1]) if fault in (Fault.SHORT, Fault.LIE) else found
 
+    def sizes_along(self, prefixes, scale):
+        fault = self._next("sizes_along")
+        found = self.inner.sizes_along(prefixes, scale)
+        self._after(fault, "sizes_along")
+        return dict(list(found.items())[:-1]) if fault in (Fault.SHORT, Fault.LIE) else found
+
     def sums(self, prefix: str = ""):
         self._next("sums")
         return self.inner.sums(prefix)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.clients import s3
-from tasks.clients.blobs import BlobWriter, Lock, Unfinished
+from tasks.clients.blobs import BlobWriter, Lock, Scale, Unfinished
 from tasks.clients.s3_objects import Objects
+from tasks.clients.s3_ranges import listed_along
 from tasks.core.errors import (
     ConfigError,
     Denied,
@@ -186,6 +187,18 @@ class S3Store:
             for page in self._objects.pages(self._prefix + prefix):
                 found.update(page.sizes)
         return {key.removeprefix(self._prefix): found[key] for key in sorted(found)}
+
+    def sizes_along(self, prefixes: Sequence[str], scale: Scale) -> dict[str, int]:
+        """Return the size of each blob in a folder that is named on a scale, sorted by key; several pages at once."""
+        with self._errors("list a catalog"):
+            found = listed_along(
+                lambda prefix, after: self._objects.pages(prefix, after=after),
+                [self._prefix + prefix for prefix in prefixes],
+                scale,
+                _LISTINGS,
+            )
+        start = len(self._prefix)
+        return {key[start:]: size for key, size in found.items() if "/" in key[start:]}
 
     def sums(self, prefix: str = "") -> dict[str, str] | None:
         """Return the ETag of each blob whose key begins with a text: its MD5, where it came in one piece."""

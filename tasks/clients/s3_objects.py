@@ -13,7 +13,7 @@ import hmac
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -70,11 +70,13 @@ class Page:
         sizes: Of each object, by key.
         folders: What keys begin with that have the delimiter, up to there and with it.
         tags: The ETag of each object without quotes, by key, where they were asked for.
+        more: Whether another page follows.
     """
 
-    sizes: Mapping[str, int]
+    sizes: dict[str, int]
     folders: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    more: bool = False
 
 
 class Objects:
@@ -145,12 +147,13 @@ class Objects:
             tags=int(found.get("x-amz-tagging-count", 0)),
         )
 
-    def pages(self, prefix: str = "", delimiter: str = "", *, tagged: bool = False) -> Iterator[Page]:
+    def pages(self, prefix: str = "", delimiter: str = "", *, after: str = "", tagged: bool = False) -> Iterator[Page]:
         """Yield the listing of all keys that begin with a text, page by page; what has the delimiter as folders.
 
         Args:
             prefix: How the keys begin.
             delimiter: What ends a folder; none where it is empty.
+            after: Keys come after this one, which begins as they do; all by default.
             tagged: Whether ETags are wanted too.
 
         Raises:
@@ -159,15 +162,18 @@ class Objects:
         asked = {"encoding-type": "url", "list-type": "2", "prefix": prefix}
         if delimiter:
             asked["delimiter"] = delimiter
+        if after:
+            asked["start-after"] = after
         while True:
             query = "&".join(f"{name}={quote(value, safe='~')}" for name, value in sorted(asked.items()))
             response = self._ask(self._path, query, {})
             with _giving_back(response):
                 body = read_answer(response, _LONGEST_PAGE)
             page, mark = _read_page(body, tagged=tagged)
-            yield page
+            yield replace(page, more=True) if mark else page
             if not mark:
                 return
+            asked.pop("start-after", None)
             asked["continuation-token"] = mark
 
     def _ask(self, path: str, query: str, conditions: dict[str, str]) -> Any:

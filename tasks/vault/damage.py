@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NoReturn
 
-from tasks.clients.blobs import BlobStore, BlobWriter, Unfinished
+from tasks.clients.blobs import BlobStore, BlobWriter, Scale, Unfinished
 from tasks.core.errors import Denied, PermanentError
 from tasks.vault.vault import Vault
 
@@ -51,6 +51,10 @@ class ReadOnly:
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the size of each blob whose key begins with a text, sorted by key."""
         return self._inner.sizes(prefix)
+
+    def sizes_along(self, prefixes: Sequence[str], scale: Scale) -> dict[str, int]:
+        """Return the size of each blob in a folder that is named on a scale, sorted by key."""
+        return self._inner.sizes_along(prefixes, scale)
 
     def sums(self, prefix: str = "") -> dict[str, str] | None:  # noqa: ARG002 - as every store has it
         """Return None: of what is damaged, nobody says what it adds up to."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TypeVar
 
-from tasks.clients.blobs import BlobStore, BlobWriter, Unfinished
+from tasks.clients.blobs import BlobStore, BlobWriter, Scale, Unfinished
 from tasks.core.errors import PermanentError, TransientError
 from tasks.core.units import format_duration
 
@@ -137,6 +137,10 @@ class Waited:
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Return the size of each blob whose key begins with a text, sorted by key."""
         return self._call(lambda: self._inner.sizes(prefix))
+
+    def sizes_along(self, prefixes: Sequence[str], scale: Scale) -> dict[str, int]:
+        """Return the size of each blob in a folder that is named on a scale, sorted by key."""
+        return self._call(lambda: self._inner.sizes_along(prefixes, scale))
 
     def sums(self, prefix: str = "") -> dict[str, str] | None:
         """Return the MD5 of each blob where the store tells it."""

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Literal, NamedTuple
 
-from tasks.clients.blobs import BlobStore
+from tasks.clients.blobs import BlobStore, Scale
 from tasks.core.errors import ConfigError, Denied, Garbled, PermanentError, WatchkeeperError
-from tasks.core.manifest import Manifest, parse_id, read_manifest
+from tasks.core.manifest import Manifest, new_id, parse_id, read_manifest
 from tasks.vault import records
 from tasks.vault.keys import Identity
 from tasks.vault.layout import FORGOTTEN, HELD, MANIFEST, PIN, REMOVING, VERIFIED, patiently
@@ -22,7 +21,6 @@ from tasks.vault.streams import Recipe, plain
 from tasks.vault.writing import Backup, Progress
 
 _READERS = 8
-_TOGETHER = 300
 
 State = Literal["complete", "incomplete", "being removed", "forgotten"]
 
@@ -140,16 +138,11 @@ class Vault:
 
     def entries(self, platform: str = "", system: str = "") -> list[Entry]:
         """List backups by the names in the store alone, oldest first; manifests are not read."""
-        with ThreadPoolExecutor(_READERS) as pool:
-            systems = self._systems(platform, system)
-            named = pool.map(lambda start: (start, self.store.folders(start)), systems)
-            starts = [f"{start}{ids}" for start, names in named for ids in _starts(names)]
-            found: dict[str, dict[str, int]] = {}
-            for sizes in pool.map(self.store.sizes, starts):
-                for key, size in sizes.items():
-                    pieces = key.split("/", 3)
-                    if len(pieces) == 4:  # noqa: PLR2004 - platform, system, id, and what is in it
-                        found.setdefault("/".join(pieces[:3]), {})[pieces[3]] = size
+        found: dict[str, dict[str, int]] = {}
+        for key, size in self.store.sizes_along(self._systems(platform, system), _BY_TIME).items():
+            at_platform, at_system, backup, *rest = key.split("/", 3)
+            if rest:
+                found.setdefault(f"{at_platform}/{at_system}/{backup}", {})[rest[0]] = size
         listed = [entry for folder, files in found.items() if (entry := _entry(folder, files)) is not None]
         return sorted(listed, key=lambda entry: (entry.time, entry.folder))
 
@@ -354,15 +347,20 @@ class Vault:
             yield from pool.map(lambda entry: self._manifest(entry.folder), entries)
 
 
-def _starts(names: Iterable[str], length: int = 1) -> Iterator[str]:
-    """Yield what the names of some backups begin with: few enough to be listed together, and apart from the archive."""
-    ids = sorted(name for name in names if parse_id(name) is not None)
-    for start, group in groupby(ids, key=lambda name: name[:length]):
-        together = list(group)
-        if len(together) <= _TOGETHER:
-            yield start
-        else:
-            yield from _starts(together, length + 1)
+def _seconds(name: str) -> float | None:
+    moment = parse_id(name)
+    return None if moment is None else moment.timestamp()
+
+
+def _name_at(seconds: float) -> str | None:
+    try:
+        return new_id(datetime.fromtimestamp(seconds, UTC), "")
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+_BY_TIME = Scale("0", ":", _seconds, _name_at)
+"""Backups' ids begin with digits, those of their time."""
 
 
 def _entry(folder: str, files: dict[str, int]) -> Entry | None:

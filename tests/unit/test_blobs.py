@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from deployments.lab.servers import seaweedfs
-from tasks.clients.blobs import FolderStore, MemoryStore, open_store
+from tasks.clients.blobs import FolderStore, MemoryStore, Scale, open_store
 from tasks.core.errors import ConfigError, Denied, PermanentError, Unreachable, WatchkeeperError
 
 
@@ -63,6 +63,16 @@ def test_what_lies_below_a_prefix_is_named_by_its_first_pieces(store):
     assert store.folders() == ["a", "ab"]
     assert store.folders("a/") == ["b", "f"]
     assert store.folders("none/") == []
+
+
+def test_what_lies_in_folders_that_are_named_by_numbers_is_listed_and_nothing_beside_them(store):
+    numbers = Scale("0", ":", lambda name: float(name) if name.isdigit() else None, lambda place: f"{place:.0f}")
+    keys = {f"{place}/{number}/{name}" for place in ("a/b", "a/c") for number in range(1, 5) for name in ("m", "d/x")}
+    for key in {*keys, "a/b/wal/1", "a/b/-1/m", "a/d/1/m"}:
+        store.put(key, b"four")
+    found = store.sizes_along(["a/b/", "a/c/"], numbers)
+    assert list(found.items()) == [(key, 4) for key in sorted(keys)]
+    assert store.sizes_along(["a/e/"], numbers) == {}
 
 
 def test_of_many_writers_at_once_exactly_one_wins(store):
