@@ -134,6 +134,15 @@ async def test_a_platform_of_the_lab_names_what_runs_out_on_the_days_that_are_se
     assert [one.key for one in outlooks if not one.name or one.name == one.key or "[" in one.name] == []
     assert len(outlooks) > 2 * len(problems)
     assert len(problems) == len(wearing(platform)), [one.key for one in problems]
+    traffic = {
+        "apex": "request_rate",
+        "eyewear": "request_rate",
+        "stylesync": "request_rate",
+        "synesthesia": "pack_rate",
+    }
+    if platform in traffic:
+        (rate,) = [one for one in outlooks if one.key == f"metrics/{traffic[platform]}"]
+        assert rate.ahead[-1].value > 0
     (leak,) = [one for one in plan.report().advice if "leaks" in one.do]
     assert (leak.when, leak.kind in ("requests", "autoscaler")) == (When.NOW, True)
     assert leak.patches[0].command.startswith("kubectl") or leak.patches[0].text.startswith("docker service update")

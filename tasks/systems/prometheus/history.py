@@ -32,7 +32,7 @@ _SPEAKING = frozenset({"path", "namespace", "pod", "container", "service", "buck
 
 
 async def histories(spec: SystemSpec, access: Access, since: datetime, until: datetime) -> list[History]:
-    """Return the history of every objective that has a bound, and of what the usual exporters tell of room.
+    """Return the history of every objective that has a bound or tells a rate, and of what the usual exporters tell.
 
     An objective that cannot be had says why in its place; an exporter that is not scraped is left out.
 
@@ -47,11 +47,17 @@ async def histories(spec: SystemSpec, access: Access, since: datetime, until: da
         api = Api(client, asyncio.get_running_loop().time() + _SECONDS, patience=_PATIENCE)
         await api.greet()
         for name, objective in spec.objectives.items():
-            if objective.measured_in is not Unit.YES_NO and any(True for _ in objective.bounds()):
+            if _worth(objective):
                 found += await _of(api, name, objective, since, until)
         for told in untold(objective.query for objective in spec.objectives.values()):
             found += await _told(api, told, since, until)
     return found
+
+
+def _worth(objective: Objective) -> bool:
+    """Tell whether an objective is looked ahead: where it has a bound, and traffic, on which all the others depend."""
+    bounded = any(True for _ in objective.bounds())
+    return objective.measured_in is Unit.RATE or (bounded and objective.measured_in is not Unit.YES_NO)
 
 
 async def _told(api: Api, told: Told, since: datetime, until: datetime) -> list[History]:
