@@ -40,8 +40,8 @@ def test_a_capacity_plans_tables_read_as_their_golden_files(made, name, request)
 def test_the_first_things_that_are_said_are_what_runs_out_when_and_what_to_do(made):
     told = capacity_words.bulletin(made)
     assert told.sentence == (
-        "Disk / of machine: 85% of its size on Wed 16 Dec, in 24 days. Do first: deployment apex-worker: worker: "
-        "memory request 1Gi → 1536Mi, memory limit 1Gi → 1536Mi. 1 other thing to do this month."
+        "Disk / of machine: 85% of its size on Wed 16 Dec, in 24 days. Do first: deployment apex-worker: memory "
+        "request 1Gi → 1536Mi, memory limit 1Gi → 1536Mi. 1 other thing to do this month."
     )
     assert [part.title for part in told.parts[:2]] == ["What runs out, soonest first", "Do this month"]
     assert [line.text.partition(":")[0] for line in told.parts[1].lines] == [

@@ -16,6 +16,7 @@ from deployments.cli import main
 from tasks.clients.http import session
 from tasks.clients.prometheus import Api
 from tasks.clients.prometheus_ranges import read_range
+from tasks.clients.secrets import SecretResolver
 from tasks.core.capacity import CapacityReport, History, Threshold, by_urgency, thresholds_of
 from tasks.core.errors import Denied, PermanentError, Unreachable
 from tasks.core.happenings import Happening, deploys, incidents, maintenance
@@ -24,9 +25,12 @@ from tasks.core.outlooks import look_ahead
 from tasks.core.report import Report, SystemReport, Verdict
 from tasks.core.results import Finding, Measurement, Outcome, Quiet
 from tasks.core.scorecard import grade
+from tasks.core.system import Access
 from tasks.core.units import Unit
 from tasks.core.windows import Window
 from tasks.reports import bulletin_html, bulletin_markdown, bulletin_slack, bulletin_terminal, capacity_words
+from tasks.systems.prometheus.history import histories
+from tasks.systems.prometheus.spec import Spec
 from tests.hostile import answer, hanging_up, routed, serving
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -260,8 +264,8 @@ PODS = tuple({"pod": f"pod-{number:03}"} for number in range(200))
 
 async def test_a_platform_with_two_hundred_pods_is_read_in_pieces_that_are_no_larger_for_it():
     handler, seen = prometheus(series=PODS)
-    found = await read(handler, 100)
-    assert {len(samples) for samples in found.series.values()} == {2401}
+    found = await read(handler, 40)
+    assert {len(samples) for samples in found.series.values()} == {961}
     assert (len(found.series), found.left_out, found.pieces) == (200, 0, len(seen))
     assert max((end - start) / 3600 + 1 for start, end in seen) * 200 <= 100_000
 
@@ -394,3 +398,41 @@ def test_where_nothing_is_kept_nothing_is_judged(kept):
     said = CliRunner().invoke(main, ["capacity", "shop", "--state", str(kept / "elsewhere")])
     assert said.exit_code == 1
     assert "nothing could be judged" in said.stdout
+
+
+async def test_what_is_left_out_of_too_many_series_is_said_and_what_has_ended_is_no_history():
+    labels = [{"pod": f"pod-{number:04}"} for number in range(1_002)]
+
+    def route(target, _):
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
+        mine = asked["query"] == "pod_memory"
+        if asked["query"] == "1":
+            data = {"resultType": "scalar", "result": [0, "1"]}
+        elif "start" not in asked:
+            vector = [{"metric": one, "value": [0, str(at)]} for at, one in enumerate(labels)]
+            data = {"resultType": "vector", "result": vector if mine else []}
+        else:
+            end = float(asked["end"])
+            last, old = end > NOW.timestamp() - 3600, end < NOW.timestamp() - 5 * 86400
+            many = [{"metric": one, "values": [[end, "0.5"]]} for one in labels if mine and last]
+            over = [{"metric": {"pod": "gone"}, "values": [[end, "0.9"]]}] if asked["query"] == "old" and old else []
+            data = {"resultType": "matrix", "result": many + over}
+        return answer(json.dumps({"status": "success", "data": data}))
+
+    async with serving(routed(route)) as port:
+        spec = Spec.model_validate(
+            {
+                "kind": "prometheus",
+                "url": f"http://127.0.0.1:{port}",
+                "objectives": {
+                    "memory": {"title": "memory in use", "query": "pod_memory", "warn": "90%"},
+                    "over": {"query": "old", "warn": "90%"},
+                },
+            }
+        )
+        access = Access(SecretResolver({}), lambda: NOW)
+        found = await histories(spec, access, NOW - timedelta(days=120), NOW)
+    named = [one.name for one in found if len(one.times)]
+    assert (len(named), named[0]) == (1_000, "memory in use, pod-0002")
+    said = [one.trouble for one in found if one.trouble]
+    assert said == ["2 more series: only the 1,000 nearest are looked at", "the query answers no data"]

@@ -165,11 +165,11 @@ def do(changes: Sequence[Change], growing: Sequence[Need]) -> str:
 
 
 def _told_once(changes: Sequence[Change]) -> Iterator[str]:
-    """Yield each change; a container is named with its first one only."""
-    before = ""
-    for one in changes:
-        container, _, what = one.what.rpartition(": ")
-        named = f"{container}: {what}" if container and container != before else what
+    """Yield each change; of several containers each is named with its first one, a single one is not."""
+    split = [one.what.rpartition(": ") for one in changes]
+    several, before = len({container for container, _, _ in split if container}) > 1, ""
+    for one, (container, _, what) in zip(changes, split, strict=True):
+        named = f"{container}: {what}" if several and container and container != before else what
         before = container
         yield f"{named} {one.before} → {one.after}"
 
