@@ -54,7 +54,9 @@ def forecast(
     from tasks.core.forecasting.telling import document
 
     lowest, highest = {"any": (None, None), "ratio": (0.0, 1.0), "percent": (0.0, 100.0), "amount": (0.0, None)}[unit]
-    upper, lower = (_limits(written, unit, as_json=as_json) for written in (limits, floors))
+    upper, lower = (
+        _limits(written, option, unit, as_json=as_json) for option, written in (("limit", limits), ("floor", floors))
+    )
     question = Question(_seconds(horizon, as_json=as_json), interval / 100, upper, lower, lowest, highest)
     with told(as_json=as_json):
         times, values = read_series(_read(file, as_json=as_json), str(file))
@@ -107,13 +109,13 @@ def _seconds(horizon: str, *, as_json: bool) -> float:
     return seconds
 
 
-def _limits(limits: tuple[str, ...], unit: str, *, as_json: bool) -> tuple[float, ...]:
+def _limits(limits: tuple[str, ...], option: str, unit: str, *, as_json: bool) -> tuple[float, ...]:
     from tasks.core.units import Unit, parse_quantity
 
     try:
         read = [parse_quantity(limit) for limit in limits]
     except ValueError as error:
-        fail(f"--limit: {error}", as_json=as_json)
+        fail(f"--{option}: {error}", as_json=as_json)
     return tuple(number * 100 if unit == "percent" and of is Unit.RATIO else number for number, of in read)
 
 

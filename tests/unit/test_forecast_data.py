@@ -190,6 +190,7 @@ def test_columns_are_found_by_name_and_a_header_is_optional():
         ("timestamp,value\n2026-09-01T00:00:00Z\n", "x.csv:2: '2026-09-01T00:00:00Z' has no value"),
         ("timestamp,value\n2026-09-01T00:00:00Z,1\n2026-09-01T01:00:00,2\n", "x.csv:3: .* has no offset, unlike"),
         ("a,b,c\n1,2,3\n", "x.csv:1: 3 columns"),
+        ("timestamp;value\n2026-09-01;1,5\n", "x.csv:1: columns are parted by ';'; write commas, and 1.5 for decimals"),
     ],
 )
 def test_a_bad_file_is_told_with_its_line(text, fault):
@@ -230,6 +231,7 @@ def test_what_is_unfit_ends_with_one_and_a_bad_file_with_two(tmp_path):
     assert "series.csv:2: 'x' is no number" in json.loads(bad.stdout)["error"]
     assert run(tmp_path, csv_of(CLEAN), "--horizon", "soon").exit_code == 2
     assert run(tmp_path, csv_of(CLEAN), "--limit", "much").exit_code == 2
+    assert "--floor: 'much' is no quantity" in run(tmp_path, csv_of(CLEAN), "--floor", "much").stderr
 
 
 def test_the_command_tells_a_person_when_the_limit_is_crossed(tmp_path):

@@ -66,6 +66,8 @@ def _columns(data: bytes, name: str) -> tuple[int, int, int]:
         if times and values:
             return number + 1, times[0], values[0]
         if len(cells) != 2:  # noqa: PLR2004
+            if len(cells) == 1 and (other := next((mark for mark in (";", "\t", "|") if mark in line), None)):
+                raise _wrong(name, number + 1, f"columns are parted by {other!r}; write commas, and 1.5 for decimals")
             raise _wrong(name, number + 1, f"{len(cells)} columns, and none is named both timestamp and value")
         return (number, 0, 1) if _is_time(cells[0]) else (number + 1, 0, 1)
     raise _wrong(name, 1, "the file is empty")

@@ -35,7 +35,7 @@ def document(made: Forecast, interval: float) -> dict[str, Any]:
             "from": moment(made.series.start),
             "to": moment(made.time(0)),
             "step_seconds": made.series.measured_step,
-            "values": len(made.series.values),
+            "values": len(made.series.values) * made.series.fine,
             "seasons": [name for name in ("day", "week", "tooth") if getattr(made.seasons, name)],
             "steps": [
                 {"time": moment(made.series.start + step.at * made.series.step), "height": _round(step.height)}
