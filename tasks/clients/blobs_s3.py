@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from tasks.clients.s3_ranges import listed_along
 from tasks.core.errors import (
     ConfigError,
     Denied,
+    Garbled,
     NotOffered,
     PermanentError,
     TransientError,
@@ -183,11 +184,17 @@ class S3Store:
                     if at == 0 and s3.error_code(error) == "InvalidRange":  # it is empty
                         return
                     raise
-            size, same = int(answer["ContentRange"].rpartition("/")[2]), {"IfMatch": answer["ETag"]}
-            pieces = deque(self._taken(answer, key))
-            while pieces:
-                at += len(pieces[0])
-                yield pieces.popleft()
+            pieces: Iterable[bytes] = self._taken(answer, key)
+            size, length = at + int(answer["ContentLength"]), int(answer["ContentLength"])
+            if span := answer.get("ContentRange"):
+                size, same = int(span.rpartition("/")[2]), {"IfMatch": answer["ETag"]}
+                pieces = _emptied(deque(pieces))
+            elif at:
+                raise Garbled("the store sends the whole where a span was asked for", operation=f"read {key}")
+            if not length and at < size:
+                raise Garbled("the store sends nothing of what it says is there", operation=f"read {key}")
+            yield from pieces
+            at += length
 
     def _taken(self, answer: dict[str, Any], key: str) -> Iterator[bytes]:
         body, left = answer["Body"], int(answer["ContentLength"])
@@ -326,6 +333,12 @@ class S3Store:
 
 
 _UNLOCKED = "make a bucket with object lock, or leave lock out of the vault's spec"
+
+
+def _emptied(pieces: deque[bytes]) -> Iterator[bytes]:
+    """Yield pieces, and let go of each."""
+    while pieces:
+        yield pieces.popleft()
 
 
 def _content_md5(data: bytes | memoryview) -> dict[str, str]:

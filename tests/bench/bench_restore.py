@@ -59,7 +59,7 @@ def run() -> dict[str, Figure]:
     os.environ["PG_BIN"] = str(postgres.binaries())
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        store = replace(seaweedfs.server(work / "s3", free_ports(1)[0]), environment={"GOMEMLIMIT": "400MiB"})
+        store = replace(seaweedfs.server(work / "s3", free_ports(1)[0]), environment={"GOMEMLIMIT": "800MiB"})
         with running(store):
             client = seaweedfs.client(store.address)
             client.create_bucket(Bucket=_BUCKET)

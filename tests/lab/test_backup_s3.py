@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pyrage
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -33,7 +32,7 @@ from tasks.systems.s3 import verify as verifying
 from tasks.systems.s3.index import CURRENT, INDEX, ODD_LIST, part_name
 from tasks.systems.s3.naming import Above, is_plain
 from tasks.systems.s3.spec import Spec
-from tasks.vault.keys import Identity
+from tasks.vault.keys import Identity, new_key, recipients
 from tasks.vault.source import VaultSource
 from tasks.vault.streams import Recipe
 from tasks.vault.vault import Vault
@@ -622,18 +621,18 @@ def test_everything_comes_back_by_hand_with_age_zstd_tar_and_a_client_of_s3(clie
     odd = fill_oddly(client, bucket, ODD[:1] + ODD[5:8])
     for number in range(20):
         put(client, bucket, f"up/{number:02}", b"first" * number)
-    identity = pyrage.x25519.Identity.generate()
-    vault = Vault("local", FolderStore(tmp_path / "vault"), Recipe(recipients=[identity.to_public()]))
+    pair = new_key()
+    vault = Vault("local", FolderStore(tmp_path / "vault"), Recipe(recipients=recipients([pair.recipient])))
     first = kept_in(vault, kept)
     put(client, bucket, "up/07", b"changed")
     put(client, bucket, "up/.hidden", b"hidden")
     client.delete_object(Bucket=bucket, Key="up/11")
     second = kept_in(vault, kept, parent_of(vault, first))
     assert second.parents == (first.id,)
-    source = VaultSource(vault, second, Identity(str(identity)))
+    source = VaultSource(vault, second, Identity(pair.identity))
     kept.proven(kept.restored(tmp_path, source), source)
 
-    (tmp_path / "key").write_text(str(identity))
+    (tmp_path / "key").write_text(pair.identity)
     (tmp_path / "bin").mkdir()
     aws = tmp_path / "bin" / "aws"
     aws.write_text(AWS.format(python=sys.executable))
