@@ -25,7 +25,7 @@ from tasks.reports import terminal, wording
 FAULTS = {"apex/cache": "stopped", "stario/database": "connections"}
 LOST = "synesthesia"
 """What is backed up, and brought back as after a disaster."""
-_REHEARSAL = ("backup", "dr-drill")
+_REHEARSAL: Mapping[str, dict[str, Any]] = {"backup": {}, "dr-drill": {"scenario": "complete-platform"}}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def demonstrate(state: Path, *, keep: bool, progress: Callable[[str], None]) -> 
             progress(f"broke {target} on purpose: {fault}")
         settings = Settings(state=state)
         reports, pages = _check_all(settings, progress)
-        rehearsed = {flow: _followed(flow, LOST, settings, progress) for flow in _REHEARSAL}
+        rehearsed = {flow: _followed(flow, LOST, settings, progress, given) for flow, given in _REHEARSAL.items()}
         return Shown(status, reports, pages, rehearsed, time.perf_counter() - began)
     finally:
         if not keep and not was_up:
@@ -121,8 +121,10 @@ def _check_all(settings: Settings, progress: Callable[[str], None]) -> tuple[dic
     return reports, pages
 
 
-def _followed(flow: str, name: str, settings: Settings, progress: Callable[[str], None]) -> runs.Outcome:
-    outcome = runs.start(flow, name, {}, settings=settings, follow=True)
+def _followed(
+    flow: str, name: str, settings: Settings, progress: Callable[[str], None], given: Mapping[str, Any] | None = None
+) -> runs.Outcome:
+    outcome = runs.start(flow, name, dict(given or {}), settings=settings, follow=True)
     progress(f"{name}: {outcome.message or outcome.state}")
     return outcome
 

@@ -33,12 +33,18 @@ def bulletin(drill: Drill) -> Bulletin:
     return words.bulletin(
         drill,
         f"drill {drill.scenario}",
-        word=_WORDS[drill.verdict],
+        word=_word(drill),
         sentence=sentence(drill),
         facts=tuple(_facts(drill)),
         warnings=(*((f"Interrupted: {drill.interrupted}",) if drill.interrupted else ()), *drill.notes),
         parts=_parts(drill),
     )
+
+
+def _word(drill: Drill) -> str:
+    """Say the verdict; nothing is in time where no time was promised."""
+    is_promised = drill.rto.target is not None or drill.rpo.target is not None
+    return _WORDS[drill.verdict] if is_promised or drill.verdict is not Verdict.PASSED else "would be back"
 
 
 def sentence(drill: Drill) -> str:
@@ -233,7 +239,8 @@ def _timeline(drill: Drill) -> tuple[Picture, ...]:
     if not systems:
         return ()
     height = _MARGIN + 0.42 * len(systems)
-    title = f"Phases of {len(systems)} systems side by side; {told(drill.rto.seconds)} in all"
+    side_by_side = f"{len(systems)} systems side by side" if len(systems) > 1 else systems[0].system
+    title = f"Phases of {side_by_side}; {told(drill.rto.seconds)} in all"
     return (picture("timeline.png", title, height, lambda figure, palette: _draw_phases(figure, palette, systems)),)
 
 
