@@ -20,6 +20,14 @@ def test_the_sentence_says_how_soon_how_much_is_lost_and_what_was_promised():
     assert drills.sentence(made) == "APEX would be back in 1 min 10 s having lost 3 min 5 s; targets 4 h / 15 min"
 
 
+def test_nothing_is_in_time_where_no_time_was_promised():
+    red = (NegativeControl(name="bit-flipped", system="database", red=True),)
+    made = drill(recovery()).model_copy(update={"assertions": (held(Outcome.PASSED),), "negative_controls": red})
+    assert made.verdict is Verdict.PASSED
+    assert drills.bulletin(made).word == "would be back in time"
+    assert drills.bulletin(made.model_copy(update={"rto_target": None, "rpo_target": None})).word == "would be back"
+
+
 @pytest.mark.parametrize(
     ("rto", "rpo", "missed"),
     [(60.0, 900.0, "(RTO missed)"), (900.0, 60.0, "(RPO missed)"), (60.0, 60.0, "(RTO and RPO missed)")],
