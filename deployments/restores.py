@@ -50,15 +50,13 @@ class Shown:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON holds it; of what is only planned, the plan, and whether it can be done here."""
         found = self._result.model_dump(mode="json")
-        return found if "plan" not in found or "checks" not in found else _flat(found)
+        if isinstance(self._result, PlannedRestore):
+            return {**found["plan"], "verdict": found["verdict"], "checks": found["checks"]}
+        return found
 
     def show(self) -> None:
         """Print it for a person."""
         Console(highlight=False).print(bulletin_terminal.render(self._told))
-
-
-def _flat(planned: dict[str, Any]) -> dict[str, Any]:
-    return {**planned["plan"], "verdict": planned["verdict"], "checks": planned["checks"]}
 
 
 def restore_now(

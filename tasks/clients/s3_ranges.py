@@ -79,7 +79,7 @@ class _Listing:
                     self._begun.popleft().result()
                 for sizes, prefix in zip(self._pool.map(self._whole, heads), prefixes, strict=True):
                     start = len(prefix)
-                    found.update((key, sizes[key]) for key in sizes if first <= key[start:] < last)
+                    found.update((key, sizes[key]) for key in sizes if self._scale.holds(key[start:]))
             finally:
                 self._is_over = True
         return dict(sorted(found.items()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.clients.http import session
 from tasks.clients.prometheus import Api, Labels
 from tasks.clients.prometheus_ranges import read_range
 from tasks.core.capacity import History, Threshold, thresholds_of
 from tasks.core.errors import ConfigError, WatchkeeperError
 from tasks.core.system import Access, SystemSpec
 from tasks.core.units import Unit
+from tasks.systems.prometheus.connection import connected
 from tasks.systems.prometheus.exporters import TOLD, Told, plain_label, untold
 from tasks.systems.prometheus.probe import subject_of
 from tasks.systems.prometheus.spec import Objective, Spec
@@ -41,10 +40,8 @@ async def histories(spec: SystemSpec, access: Access, since: datetime, until: da
     """
     if not isinstance(spec, Spec):
         raise ConfigError(f"{spec.kind} is no prometheus")
-    headers = {"Authorization": f"Bearer {access.resolver.resolve(spec.token)}"} if spec.token else {}
     found: list[History] = []
-    async with session(access.resolver.resolve(spec.url), ca_bundle=access.ca_bundle, headers=headers) as client:
-        api = Api(client, asyncio.get_running_loop().time() + _SECONDS, patience=_PATIENCE)
+    async with connected(spec, access, _SECONDS, patience=_PATIENCE) as api:
         await api.greet()
         for name, objective in spec.objectives.items():
             if _worth(objective):

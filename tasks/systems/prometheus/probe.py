@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from tasks.clients.clocks import ahead
-from tasks.clients.http import session
 from tasks.clients.prometheus import Answered, Api, Labels
 from tasks.core.errors import WatchkeeperError
 from tasks.core.results import Gap, Measurement, Outcome, Reading, Sample
 from tasks.core.system import Access
 from tasks.systems.prometheus.alerts import read_alerts
+from tasks.systems.prometheus.connection import connected
 from tasks.systems.prometheus.freshness import read_freshness
 from tasks.systems.prometheus.service_levels import read_service_levels
 from tasks.systems.prometheus.spec import CATALOG, Objective, Spec
@@ -27,11 +27,8 @@ _AT_ONCE = 4
 
 async def probe(spec: Spec, access: Access) -> AsyncIterator[Reading]:
     """Yield what a trivial query took, how fresh the data is, objectives, service levels, and alerts where wanted."""
-    end = asyncio.get_running_loop().time() + spec.timeout.total_seconds() * _MARGIN
-    headers = {"Authorization": f"Bearer {access.resolver.resolve(spec.token)}"} if spec.token else {}
-    address = access.resolver.resolve(spec.url)
-    async with session(address, ca_bundle=access.ca_bundle, headers=headers) as client:
-        api, slots = Api(client, end), asyncio.Semaphore(_AT_ONCE)
+    async with connected(spec, access, spec.timeout.total_seconds() * _MARGIN) as api:
+        slots = asyncio.Semaphore(_AT_ONCE)
         sent = access.now()
         yield CATALOG.read("latency", await api.greet(), at=access.now())
         if (off := ahead(api.date, sent, access.now())) is not None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pandas as pd
 
-from tasks.clients.http import session
 from tasks.clients.prometheus import Api, Labels
 from tasks.clients.prometheus_ranges import read_range
 from tasks.core.advice.facts import Container, Kill, Usage
@@ -16,6 +14,7 @@ from tasks.core.advice.needs import series_at
 from tasks.core.advice.services import Service
 from tasks.core.errors import ConfigError
 from tasks.core.system import Access, SystemSpec
+from tasks.systems.prometheus.connection import connected
 from tasks.systems.prometheus.exporters import SWARM
 from tasks.systems.prometheus.spec import Spec
 
@@ -35,9 +34,7 @@ async def services_of(spec: SystemSpec, access: Access, until: datetime) -> list
     """
     if not isinstance(spec, Spec):
         raise ConfigError(f"{spec.kind} is no prometheus")
-    headers = {"Authorization": f"Bearer {access.resolver.resolve(spec.token)}"} if spec.token else {}
-    async with session(access.resolver.resolve(spec.url), ca_bundle=access.ca_bundle, headers=headers) as client:
-        api = Api(client, asyncio.get_running_loop().time() + _SECONDS, patience=_PATIENCE)
+    async with connected(spec, access, _SECONDS, patience=_PATIENCE) as api:
         await api.greet()
         asked = _Asked(api, until)
         counted = await asked.now("count", "container_memory_working_set_bytes")

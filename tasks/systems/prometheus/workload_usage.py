@@ -6,7 +6,6 @@ it is asked for hours.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.clients.http import session
 from tasks.clients.prometheus import Api
 from tasks.clients.prometheus_ranges import read_range
 from tasks.core.advice.bundle import Namespace
@@ -23,6 +21,7 @@ from tasks.core.advice.needs import series_at
 from tasks.core.advice.queue_scaling import Queue
 from tasks.core.errors import ConfigError, Denied, PermanentError, WatchkeeperError
 from tasks.core.system import Access, SystemSpec
+from tasks.systems.prometheus.connection import connected
 from tasks.systems.prometheus.spec import Spec
 
 _BACK = timedelta(days=14)
@@ -41,9 +40,7 @@ async def usage_of(spec: SystemSpec, access: Access, cluster: Cluster, until: da
     """
     if not isinstance(spec, Spec):
         raise ConfigError(f"{spec.kind} is no prometheus")
-    headers = {"Authorization": f"Bearer {access.resolver.resolve(spec.token)}"} if spec.token else {}
-    async with session(access.resolver.resolve(spec.url), ca_bundle=access.ca_bundle, headers=headers) as client:
-        api = Api(client, asyncio.get_running_loop().time() + _SECONDS, patience=_PATIENCE)
+    async with connected(spec, access, _SECONDS, patience=_PATIENCE) as api:
         await api.greet()
         asked = _Asked(api, cluster.namespace, until)
         scalers = {one.workload: one.name for one in cluster.autoscalers if not one.triggers}
